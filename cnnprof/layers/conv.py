@@ -1,0 +1,143 @@
+"""Convolutions: torch.nn.Conv1d, Conv2d, Conv3d."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from cnnprof.errors import LayerError
+from cnnprof.layers.base import (
+    ONE,
+    ZERO,
+    Example,
+    Inputs,
+    Ints,
+    Layer,
+    check_at_least,
+    mac_events,
+    normalise,
+    one_input,
+    product,
+    text,
+)  # fmt: skip
+from cnnprof.layers.registry import register
+from cnnprof.model.analysis import Equivalent, Events
+from cnnprof.model.graph import Shape, TensorSpec
+from cnnprof.shapes import Window, same_padding
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Conv(Layer, frozen=True):
+    """A convolution over ``dims`` spatial axes, N×C×… to N×out_channels×…."""
+
+    dims: ClassVar[int]
+
+    out_channels: int
+    kernel_size: Ints
+    stride: Ints = ONE
+    padding: Ints | Literal["same", "valid"] = ZERO
+    dilation: Ints = ONE
+    groups: int = 1
+    bias: bool = True
+    padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros"
+
+    def __post_init__(self) -> None:
+        check_at_least(self.out_channels, 1, "out_channels")
+        check_at_least(self.groups, 1, "groups")
+        normalise(self, "kernel_size", self.dims, at_least=1)
+        normalise(self, "stride", self.dims, at_least=1)
+        normalise(self, "dilation", self.dims, at_least=1)
+        if not isinstance(self.padding, str):
+            normalise(self, "padding", self.dims, at_least=0)
+        elif self.padding == "same" and max(self.stride) > 1:
+            raise LayerError("padding 'same' needs stride 1", argument="padding")
+        if self.out_channels % self.groups:
+            raise LayerError(
+                f"groups must divide out_channels, got {self.groups} groups for {self.out_channels}", argument="groups"
+            )
+
+    def windows(self, inputs: Inputs) -> tuple[Window, ...]:
+        sizes = one_input(inputs, self.op, self.dims).shape[2:]
+        return tuple(
+            Window(size, kernel, stride, low, high, dilation)
+            for size, kernel, stride, (low, high), dilation in zip(
+                sizes, self.kernel_size, self.stride, self._pads(), self.dilation, strict=True
+            )
+        )  # fmt: skip
+
+    def _pads(self) -> list[tuple[int, int]]:
+        if isinstance(self.padding, tuple):
+            return [(pad, pad) for pad in self.padding]
+        if self.padding == "valid":
+            return [(0, 0)] * self.dims
+        return [same_padding(k, d) for k, d in zip(self.kernel_size, self.dilation, strict=True)]
+
+    def outputs(self, inputs: Inputs) -> Inputs:
+        tensor = one_input(inputs, self.op, self.dims)
+        if tensor.shape[1] % self.groups:
+            raise LayerError(
+                f"groups must divide the input channels, got {self.groups} groups for {text(tensor.shape)}",
+                argument="groups",
+            )
+        windows = self.windows(inputs)
+        for window in windows:
+            if window.output < 1:
+                raise LayerError(
+                    f"kernel of {window.span} (dilation·(kernel − 1) + 1) does not fit into {window.padded} "
+                    f"(input {text(tensor.shape)} with padding)",
+                    argument="kernel_size",
+                    code="bad-shape",
+                )
+        sizes = tuple(window.output for window in windows)
+        return (TensorSpec((tensor.shape[0], self.out_channels, *sizes), tensor.dtype),)
+
+    def parameters(self, inputs: Inputs) -> dict[str, Shape]:
+        weight = (self.out_channels, inputs[0].shape[1] // self.groups, *self.kernel_size)
+        return {"weight": weight, "bias": (self.out_channels,)} if self.bias else {"weight": weight}
+
+    def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
+        count = outputs[0].numel
+        taps = product(self.kernel_size) * (inputs[0].shape[1] // self.groups)
+        return mac_events(taps * count, count, count if self.bias else 0)
+
+    def equivalent(self, inputs: Inputs, outputs: Inputs) -> Equivalent:
+        rows, columns = outputs[0].numel // outputs[0].shape[0], inputs[0].numel // inputs[0].shape[0]
+        taps = product([window.taps for window in self.windows(inputs)])
+        return Equivalent(
+            dense_params=rows * columns + (rows if self.bias else 0),
+            toeplitz_rows=rows,
+            toeplitz_columns=columns,
+            toeplitz_nonzeros=taps * self.out_channels * (inputs[0].shape[1] // self.groups),
+        )
+
+    def build(self, inputs: Inputs) -> torch.nn.Module:
+        from torch import nn
+
+        kind = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[self.dims]
+        return kind(
+            inputs[0].shape[1], self.out_channels, self.kernel_size, stride=self.stride, padding=self.padding,
+            dilation=self.dilation, groups=self.groups, bias=self.bias, padding_mode=self.padding_mode,
+        )  # fmt: skip
+
+
+@register("conv2d")
+class Conv2d(Conv, frozen=True):
+    """Convolution over height and width: N×C×H×W to N×out_channels×H'×W'."""
+
+    dims = 2
+    examples = (
+        Example({"out_channels": 2, "kernel_size": 3}, ((1, 3, 6, 6),), ((1, 2, 4, 4),)),
+        Example({"out_channels": 96, "kernel_size": [11, 7], "stride": [4, 2], "padding": 2}, ((1, 3, 224, 112),)),
+    )
+    choices = {
+        "out_channels": (1, 4, 6),
+        "kernel_size": (1, 2, 3, (1, 3), (5, 2)),
+        "stride": (1, 2, (1, 3)),
+        "padding": (0, 1, (2, 1), "same", "valid"),
+        "dilation": (1, 2, (1, 2)),
+        "groups": (1, 2, 3),
+        "bias": (True, False),
+        "padding_mode": ("zeros", "reflect", "replicate", "circular"),
+    }
+    input_choices = (((1, 2, 7, 9),), ((2, 6, 4, 4),), ((3, 3, 1, 5),))

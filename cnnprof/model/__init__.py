@@ -1,0 +1,1 @@
+"""Plain frozen data: graphs and results, to and from JSON."""

@@ -1,0 +1,218 @@
+"""The result of counting: one row per layer, totals, notes. Plain data; numbers stay numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from cnnprof.model.plain import Plain, to_builtins
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cnnprof.model.graph import Container, Edge, Fact, Input, Origin, TensorSpec
+
+SCHEMA = "cnnprof/analysis/1"
+
+
+class Events(Plain, frozen=True):
+    """What a layer computes, per forward of the whole batch.
+
+    ``macs`` are multiply-accumulates without bias; their multiplications and additions are *also* in
+    ``muls`` and ``adds`` (the first product of a sum needs no addition), so that ``ops`` adds up without them.
+    """
+
+    macs: int = 0
+    muls: int = 0
+    adds: int = 0
+    cmps: int = 0
+    exps: int = 0
+    divs: int = 0
+
+    @property
+    def ops(self) -> int:
+        """Every arithmetic operation."""
+        return self.muls + self.adds + self.cmps + self.exps + self.divs
+
+
+class Equivalent(Plain, frozen=True, kw_only=True):
+    """A convolution written as a matrix: per sample, from its flattened input to its flattened output."""
+
+    dense_params: int
+    """Parameters of a linear layer between the same tensors, with bias where the convolution has one."""
+    toeplitz_rows: int
+    toeplitz_columns: int
+    toeplitz_nonzeros: int
+    """Entries that are a kernel weight; all other entries are zero."""
+
+
+class Row(Plain, frozen=True, kw_only=True):
+    """One layer. Counts are for the whole batch, parameters once."""
+
+    name: str
+    op: str
+    args: dict[str, Any]
+    origin: Origin | None
+    edges: tuple[Edge, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    trainable_params: int
+    frozen_params: int
+    buffers: int
+    """Elements of buffers, ``num_batches_tracked`` included."""
+    bias_params: int
+    param_bytes: int
+    buffer_bytes: int
+    events: Events
+    storage: Literal["new", "view", "inplace"]
+    activations: int
+    """Elements of new storage: 0 for views, identity, dropout in evaluation and in-place work."""
+    activation_bytes: int
+    read_bytes: int
+    write_bytes: int
+    known: bool = True
+    """False: nobody registered this operator; its counts are missing, not zero."""
+    window_cut: tuple[int, ...] | None = None
+    """Input rows, columns … at the far edge that no window reads; None where the layer has no window."""
+    equivalent: Equivalent | None = None
+    when: Literal["always", "train"] = "always"
+    share: str | None = None
+    place: str | None = None
+    frozen: Literal[False, True, "eval"] = False
+    output_name: str | None = None
+    torchsummary_outputs: int = 0
+    """Output elements as torchsummary adds them up: modules only, views and in-place work included."""
+
+    @property
+    def params(self) -> int:
+        """Elements of learnable tensors, frozen ones included."""
+        return self.trainable_params + self.frozen_params
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of convolutions, linear layers, matrix products and attention, no bias."""
+        return self.events.macs
+
+    @property
+    def flops(self) -> int:
+        """Two per multiply-accumulate, nothing else."""
+        return 2 * self.events.macs
+
+    @property
+    def ops(self) -> int:
+        """Every arithmetic operation."""
+        return self.events.ops
+
+
+class Totals(Plain, frozen=True, kw_only=True):
+    """Sums over all rows. ``lower_bound`` is True where an unknown operator makes every sum a lower bound."""
+
+    layers: int
+    trainable_params: int
+    frozen_params: int
+    buffers: int
+    keras_params: int
+    """Parameters as Keras counts them: batch norm's moving statistics in, ``num_batches_tracked`` out."""
+    param_bytes: int
+    buffer_bytes: int
+    events: Events
+    activations: int
+    activation_bytes: int
+    input_bytes: int
+    torchsummary_input_bytes: int
+    torchsummary_activation_bytes: int
+    """torchsummary's "Forward/backward pass size": every module's output, doubled, 4 bytes a value."""
+    torchsummary_param_bytes: int
+    unknown_ops: tuple[str, ...] = ()
+
+    @property
+    def lower_bound(self) -> bool:
+        """True where an unknown operator is missing from the sums."""
+        return bool(self.unknown_ops)
+
+    @property
+    def params(self) -> int:
+        """Elements of learnable tensors, shared weights once, frozen ones included."""
+        return self.trainable_params + self.frozen_params
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the whole batch, no bias."""
+        return self.events.macs
+
+    @property
+    def flops(self) -> int:
+        """Two per multiply-accumulate, nothing else."""
+        return 2 * self.events.macs
+
+    @property
+    def ops(self) -> int:
+        """Every arithmetic operation of the whole batch."""
+        return self.events.ops
+
+    @property
+    def torchsummary_total_bytes(self) -> int:
+        """Torchsummary's "Estimated Total Size"."""
+        return self.torchsummary_input_bytes + self.torchsummary_activation_bytes + self.torchsummary_param_bytes
+
+
+class Transfer(Plain, frozen=True, kw_only=True):
+    """Values that cross from one ``place`` to another, each tensor once per destination, whole batch."""
+
+    source: str
+    target: str
+    tensor: Edge
+    reader: str
+    """The first node at the destination that reads it."""
+    elements: int
+    bytes: int
+
+
+class Note(Plain, frozen=True, kw_only=True):
+    """Something the reader of the table should know: a stable code, a sentence, the layer it is about."""
+
+    code: str
+    message: str
+    layer: str | None = None
+
+
+class Analysis(Plain, frozen=True, kw_only=True):
+    """What a network costs at one batch, input size and dtype."""
+
+    schema: str = SCHEMA
+    cnnprof_version: str
+    model: str
+    source: str
+    inputs: tuple[Input, ...]
+    outputs: dict[str, Edge]
+    batch: int
+    dtype: str
+    rows: tuple[Row, ...]
+    totals: Totals
+    containers: tuple[Container, ...] = ()
+    transfers: tuple[Transfer, ...] = ()
+    notes: tuple[Note, ...] = ()
+    reference: str | None = None
+    facts: tuple[Fact, ...] = ()
+    overridden: tuple[str, ...] = ()
+
+    def row(self, name: str) -> Row:
+        """Return the row of the layer called ``name``.
+
+        Raises:
+            KeyError: there is no such layer.
+        """
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise KeyError(name)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return one dict of numbers, text and lists per layer."""
+        derived = ("params", "macs", "flops", "ops")
+        return [to_builtins(row) | {name: getattr(row, name) for name in derived} for row in self.rows]
+
+    if TYPE_CHECKING:  # bound by cnnprof.api, the one room that knows both results and renderers
+
+        def to_frame(self) -> pd.DataFrame: ...
+        def _repr_html_(self) -> str: ...
+        def __rich__(self) -> Any: ...

@@ -1,0 +1,65 @@
+"""Shape arithmetic of windows, shared by all layers. Plain integers in, plain integers out; no layer, no torch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Window(NamedTuple):
+    """One spatial axis of a sliding window over ``size`` input elements.
+
+    ``pad_low`` and ``pad_high`` elements are added before and after; ``dilation`` is the distance of two taps.
+    """
+
+    size: int
+    kernel: int
+    stride: int = 1
+    pad_low: int = 0
+    pad_high: int = 0
+    dilation: int = 1
+    ceil_mode: bool = False
+
+    @property
+    def span(self) -> int:
+        """Input elements from the first tap to the last: dilation·(kernel − 1) + 1."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    @property
+    def padded(self) -> int:
+        """Input elements with the padding."""
+        return self.size + self.pad_low + self.pad_high
+
+    @property
+    def output(self) -> int:
+        """Number of positions: ⌊(size + pads − span) / stride⌋ + 1; below 1 where the window does not fit.
+
+        With ``ceil_mode`` the quotient is rounded up, but no window starts behind the input and its low padding
+        (torch.nn.MaxPool2d's rule).
+        """
+        if not self.ceil_mode:
+            return (self.padded - self.span) // self.stride + 1
+        count = -((self.span - self.padded) // self.stride) + 1
+        return count - 1 if (count - 1) * self.stride >= self.size + self.pad_low else count
+
+    @property
+    def cut(self) -> int:
+        """Input elements at the far end that no window reads, because the windows do not tile the input."""
+        reached = (self.output - 1) * self.stride + self.span - self.pad_low
+        return max(0, self.size - max(0, reached))
+
+    @property
+    def taps(self) -> int:
+        """Products of a tap with a stored element, over all positions; taps on the padding are not among them."""
+        total = 0
+        for tap in range(self.kernel):
+            offset = tap * self.dilation - self.pad_low
+            first = max(0, -(offset // self.stride))
+            last = min(self.output - 1, (self.size - 1 - offset) // self.stride)
+            total += max(0, last - first + 1)
+        return total
+
+
+def same_padding(kernel: int, dilation: int) -> tuple[int, int]:
+    """Return the padding before and after that keeps the size at stride 1 (torch: the odd element goes after)."""
+    total = dilation * (kernel - 1)
+    return total // 2, total - total // 2
