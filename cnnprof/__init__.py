@@ -1,0 +1,1 @@
+"""cnnprof: what a convolutional network costs, from one declarative spec."""
