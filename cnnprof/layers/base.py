@@ -8,6 +8,7 @@ their formulas. torch is imported in ``build`` only.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence  # noqa: TC003 msgspec evaluates the annotations of a class
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cnnprof.errors import LayerError
@@ -16,8 +17,6 @@ from cnnprof.model.graph import Shape, TensorSpec
 from cnnprof.model.plain import Plain, set_normalised
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import torch
 
     from cnnprof.shapes import Window
