@@ -51,6 +51,8 @@ class Layer(Plain, frozen=True):
     """Fewest and most inputs; None: any number."""
     call: ClassVar[Literal["module", "function"]] = "module"
     """How hand-written torch code calls it; torchsummary sees modules only."""
+    torch_name: ClassVar[str | None] = None
+    """Dotted name of torch's own class or function, where it is not the ``torch.nn`` class of this name."""
     examples: ClassVar[tuple[Example, ...]] = ()
     """At least one; the contract test runs each against torch."""
     choices: ClassVar[Mapping[str, Sequence[Any]]] = {}

@@ -82,6 +82,7 @@ class Conv(Layer, frozen=True):
             )
         windows = self.windows(inputs)
         for window in windows:
+            self._check_padding(window)
             if window.output < 1:
                 raise LayerError(
                     f"kernel of {window.span} (dilation·(kernel − 1) + 1) does not fit into {window.padded} "
@@ -91,6 +92,17 @@ class Conv(Layer, frozen=True):
                 )
         sizes = tuple(window.output for window in windows)
         return (TensorSpec((tensor.shape[0], self.out_channels, *sizes), tensor.dtype),)
+
+    def _check_padding(self, window: Window) -> None:
+        """Raise LayerError where torch's padding mode would need more elements than the input has."""
+        most = {"reflect": window.size - 1, "circular": window.size}.get(self.padding_mode)
+        if most is not None and window.pad_high > most:
+            raise LayerError(
+                f"padding_mode {self.padding_mode!r} can pad {window.size} elements by at most {most}, "
+                f"got {window.pad_high}",
+                argument="padding",
+                code="bad-shape",
+            )
 
     def parameters(self, inputs: Inputs) -> dict[str, Shape]:
         weight = (self.out_channels, inputs[0].shape[1] // self.groups, *self.kernel_size)
@@ -121,6 +133,28 @@ class Conv(Layer, frozen=True):
         )  # fmt: skip
 
 
+@register("conv1d")
+class Conv1d(Conv, frozen=True):
+    """Convolution over a sequence: N×C×L to N×out_channels×L'."""
+
+    dims = 1
+    examples = (
+        Example({"out_channels": 3, "kernel_size": 3}, ((1, 2, 8),), ((1, 3, 6),)),
+        Example({"out_channels": 256, "kernel_size": 10, "stride": 5, "groups": 2}, ((2, 4, 100),), ((2, 256, 19),)),
+    )
+    choices = {
+        "out_channels": (1, 4, 6),
+        "kernel_size": (1, 2, 5, (3,), (1, 2)),
+        "stride": (1, 2, (3,), 0),
+        "padding": (0, 1, (2,), 3, -1, "same", "valid"),
+        "dilation": (1, 2, (3,)),
+        "groups": (1, 2, 3),
+        "bias": (True, False),
+        "padding_mode": ("zeros", "reflect", "replicate", "circular"),
+    }
+    input_choices = (((1, 2, 9),), ((2, 6, 4),), ((3, 3, 1),), ((1, 3, 4, 4),))
+
+
 @register("conv2d")
 class Conv2d(Conv, frozen=True):
     """Convolution over height and width: N×C×H×W to N×out_channels×H'×W'."""
@@ -141,3 +175,25 @@ class Conv2d(Conv, frozen=True):
         "padding_mode": ("zeros", "reflect", "replicate", "circular"),
     }
     input_choices = (((1, 2, 7, 9),), ((2, 6, 4, 4),), ((3, 3, 1, 5),))
+
+
+@register("conv3d")
+class Conv3d(Conv, frozen=True):
+    """Convolution over depth, height and width: N×C×D×H×W to N×out_channels×D'×H'×W'."""
+
+    dims = 3
+    examples = (
+        Example({"out_channels": 4, "kernel_size": 3}, ((1, 3, 5, 6, 7),), ((1, 4, 3, 4, 5),)),
+        Example({"out_channels": 8, "kernel_size": [1, 3, 5], "padding": [0, 1, 2], "groups": 4}, ((2, 4, 3, 6, 8),)),
+    )
+    choices = {
+        "out_channels": (1, 4, 6),
+        "kernel_size": (1, 2, 3, (1, 3, 2), (1, 2)),
+        "stride": (1, 2, (1, 3, 2)),
+        "padding": (0, 1, (2, 1, 0), "same", "valid"),
+        "dilation": (1, 2, (1, 2, 1)),
+        "groups": (1, 2, 3),
+        "bias": (True, False),
+        "padding_mode": ("zeros", "reflect", "replicate", "circular"),
+    }
+    input_choices = (((1, 2, 4, 5, 6),), ((2, 6, 3, 3, 3),), ((1, 3, 1, 2, 4),))
