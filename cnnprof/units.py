@@ -1,0 +1,111 @@
+"""Quantities to text, in one place. Standard library only; nothing here knows a layer or a format.
+
+Memory is divided by 1024 and says so (KiB, MiB). Keras and torchsummary divide by 1024 too but print "KB" and "MB";
+``memory`` writes the figure Keras' ``summary()`` prints (two decimals, the unit grows) and ``mebibytes`` the one
+torchsummary prints (always in MiB), both under their right name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Layout = Literal["chw", "hwc"]
+
+_SI = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
+_BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_SIGNIFICANT = 4
+_ASCII = str.maketrans(
+    {
+        "×": "x", "·": "*", "−": "-", "–": "-", "≥": ">=", "≤": "<=", "≈": "~", "…": "...", "→": "->",
+        "⌊": "floor(", "⌋": ")", "─": "-", "█": "#",
+    }
+)  # fmt: skip
+_IMAGE_RANKS = (4, 5)
+
+
+def count(number: int) -> str:
+    """Return an exact integer with thousands separators: ``1,792``."""
+    return f"{number:,}"
+
+
+def si(number: float, unit: str = "") -> str:
+    """Return a number to four significant digits with an SI prefix: ``15.47 G``; below 1,000 an integer is exact.
+
+    ``unit`` follows the prefix: ``si(15470264320, "MACs")`` is ``15.47 GMACs``.
+    """
+    power, scaled = 0, float(number)
+    # 999,950 rounds to 1000.0 k at four digits: it is 1.000 M.
+    while power < len(_SI) - 1 and float(f"{abs(scaled):.{_SIGNIFICANT}g}") >= 1000:  # noqa: PLR2004 SI's own step
+        power, scaled = power + 1, scaled / 1000
+    exact = power == 0 and number == int(number)
+    digits = str(int(number)) if exact else f"{scaled:.{_decimals(scaled)}f}"
+    return f"{digits} {_SI[power]}{unit}".rstrip()
+
+
+def _decimals(scaled: float) -> int:
+    rounded = float(f"{abs(scaled):.{_SIGNIFICANT}g}")
+    return max(0, _SIGNIFICANT - len(str(int(rounded))))
+
+
+def memory(size: int) -> str:
+    """Return bytes in the unit that fits, divided by 1024: ``784 B``, ``109.38 KiB``, ``12.25 MiB``.
+
+    The figures of Keras' ``summary()``, which calls them B, KB and MB.
+    """
+    power, scaled = 0, float(size)
+    while power < len(_BINARY) - 1 and round(abs(scaled), 2 if power else 0) >= 1024:  # noqa: PLR2004
+        power, scaled = power + 1, scaled / 1024
+    return f"{scaled:,.2f} {_BINARY[power]}" if power else f"{size} B"
+
+
+def mebibytes(size: int) -> str:
+    """Return bytes in MiB with two decimals: ``218.78 MiB``. The figures of torchsummary, which calls them MB."""
+    return f"{size / 2**20:,.2f} MiB"
+
+
+def percent(fraction: float) -> str:
+    """Return a share with one decimal: ``12.0 %``. What is not nothing (or not all) is never rounded to it."""
+    if fraction == 0:
+        return "0 %"
+    text = f"{100 * fraction:.1f}"
+    if text == "0.0":
+        return "<0.1 %"
+    if text == "100.0" and fraction < 1:
+        return ">99.9 %"
+    return f"{text} %"
+
+
+def displayed(shape: Sequence[int], *, batch: int = 1, layout: Layout = "chw") -> tuple[int, ...]:
+    """Return the sizes of a tensor as shown to a reader.
+
+    The batch is left out where it is 1 and comes first; a larger batch, or a first size that is not the batch, is shown
+    with the whole shape. ``hwc`` moves the channels of images and volumes (rank 4 and 5) to the end; other ranks stay,
+    because nothing tells the channels of a sequence from its steps.
+    """
+    sizes = tuple(shape)
+    if layout == "hwc" and len(sizes) in _IMAGE_RANKS:
+        sizes = (sizes[0], *sizes[2:], sizes[1])
+    return sizes[1:] if batch == 1 and len(sizes) > 1 and sizes[0] == 1 else sizes
+
+
+def dimensions(sizes: Sequence[int]) -> str:
+    """Return sizes as the field writes them: ``64×224×224``; of a tensor without axes, ``scalar``."""
+    return "×".join(str(size) for size in sizes) or "scalar"
+
+
+def shape(shape: Sequence[int], *, batch: int = 1, layout: Layout = "chw") -> str:
+    """Return ``displayed`` sizes as text."""
+    return dimensions(displayed(shape, batch=batch, layout=layout))
+
+
+def at_least(text: str) -> str:
+    """Mark a quantity as a lower bound: ``≥ 1,792``."""
+    return f"≥ {text}"
+
+
+def to_ascii(text: str) -> str:
+    """Return the text for a device without Unicode: ``x`` for ×, ``>=`` for ≥, ``#`` for a bar, else escapes."""
+    return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
