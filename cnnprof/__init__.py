@@ -1,1 +1,46 @@
-"""cnnprof: what a convolutional network costs, from one declarative spec."""
+"""cnnprof: what a convolutional network costs, from one declarative specification.
+
+``cnnprof.analyze("vgg16")`` counts; ``cnnprof.zoo()`` lists the networks; ``cnnprof.load`` gives the graph.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cnnprof._version import __version__
+
+if TYPE_CHECKING:
+    from cnnprof.api import ZooEntry, analyze, load, zoo, zoo_entries
+    from cnnprof.errors import CnnprofError, LayerError, SpecError, UsageError
+    from cnnprof.model.analysis import Analysis
+    from cnnprof.model.graph import Graph
+
+_HOMES = {
+    "analyze": "cnnprof.api", "load": "cnnprof.api", "zoo": "cnnprof.api", "zoo_entries": "cnnprof.api",
+    "ZooEntry": "cnnprof.api",
+    "Analysis": "cnnprof.model.analysis", "Graph": "cnnprof.model.graph",
+    "CnnprofError": "cnnprof.errors", "LayerError": "cnnprof.errors", "SpecError": "cnnprof.errors",
+    "UsageError": "cnnprof.errors",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that ``import cnnprof`` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cnnprof' has no attribute {name!r}")
+    import importlib
+
+    importlib.import_module("cnnprof.api")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
+
+
+__all__ = [
+    "Analysis", "CnnprofError", "Graph", "LayerError", "SpecError", "UsageError", "ZooEntry", "__version__", "analyze",
+    "load", "zoo", "zoo_entries",
+]  # fmt: skip

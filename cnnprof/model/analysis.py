@@ -59,6 +59,8 @@ class Row(Plain, frozen=True, kw_only=True):
     frozen_params: int
     buffers: int
     """Elements of buffers, ``num_batches_tracked`` included."""
+    statistics: int
+    """Elements of buffers that Keras counts as parameters: batch norm's running mean and variance."""
     bias_params: int
     param_bytes: int
     buffer_bytes: int
@@ -110,6 +112,7 @@ class Totals(Plain, frozen=True, kw_only=True):
     trainable_params: int
     frozen_params: int
     buffers: int
+    bias_params: int
     keras_params: int
     """Parameters as Keras counts them: batch norm's moving statistics in, ``num_batches_tracked`` out."""
     param_bytes: int

@@ -71,6 +71,8 @@ class Node(Plain, frozen=True, kw_only=True):
     """The device the specification assigns this node to."""
     call: Literal["module", "function"] | None = None
     """How the network calls it, where known: torch hooks see modules only."""
+    recorded: tuple[TensorSpec, ...] | None = None
+    """Output shapes an importer saw: all that is known of an operator nobody registered."""
 
 
 class Container(Plain, frozen=True, kw_only=True):

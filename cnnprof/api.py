@@ -1,0 +1,110 @@
+"""The public functions. The one room that may bind renderers to results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cnnprof import analyzer, readers
+from cnnprof.model.analysis import Analysis
+from cnnprof.model.graph import Graph
+from cnnprof.model.plain import Plain
+from cnnprof.readers.overrides import Overrides, parse_inputs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+InputSize = str | Sequence[int] | Mapping[str, Any] | None
+
+
+class ZooEntry(Plain, frozen=True, kw_only=True):
+    """One network of the zoo."""
+
+    name: str
+    file: str
+    title: str | None
+    source: str | None
+
+
+def load(model: str, *, input: InputSize = None, set: Mapping[str, Any] | None = None) -> Graph:  # noqa: A002 - the flags' names
+    """Return the network that ``model`` names, as plain data.
+
+    Args:
+        model: a zoo name, a specification's path (``net.yaml``, ``net.yaml#variant``), ``-`` for standard input, or a
+            one-line pattern.
+        input: another input size without the batch: ``"3x224x224"``, ``(3, 224, 224)`` or sizes by input name.
+        set: other values for the specification's parameters.
+
+    Raises:
+        UsageError: nothing answers to the name, or ``input`` or ``set`` do not fit.
+        SpecError: the specification is refused, with all its problems.
+    """
+    return readers.read(model, Overrides(params=dict(set or {}), inputs=parse_inputs(input)))
+
+
+def analyze(
+    model: str | Graph,
+    *,
+    batch: int = 1,
+    input: InputSize = None,  # noqa: A002 - the flags' names
+    dtype: str = "float32",
+    set: Mapping[str, Any] | None = None,  # noqa: A002
+    freeze: Sequence[str] = (),
+) -> Analysis:
+    """Return what a network costs: one row per layer, totals, notes.
+
+    Args:
+        model: as for ``load``, or a graph.
+        batch: samples per forward; counts are for the whole batch.
+        input: as for ``load``.
+        dtype: how floats are stored.
+        set: as for ``load``.
+        freeze: shell-style patterns over full layer names; what matches does not train.
+
+    Raises:
+        UsageError: an argument that does not fit.
+        SpecError: the specification is refused.
+        LayerError: a count passes 2^63 − 1.
+    """
+    graph = model if isinstance(model, Graph) else load(model, input=input, set=set)
+    return analyzer.analyze(analyzer.freeze(graph, freeze), batch=batch, dtype=dtype)
+
+
+def zoo() -> list[str]:
+    """Return the names of all networks of the zoo."""
+    return [entry.name for entry in zoo_entries()]
+
+
+def zoo_entries() -> list[ZooEntry]:
+    """Return every network of the zoo with its file, title and source."""
+    from cnnprof.readers.spec import zoo_specs
+
+    return [
+        ZooEntry(name=name, file=path.name, title=spec.title, source=spec.citation)
+        for path, spec in zoo_specs()
+        for name in spec.variants or [spec.name]
+    ]
+
+
+def _to_frame(self: Analysis) -> pd.DataFrame:
+    """Return one row per layer as a data frame."""
+    from cnnprof.store.frame import to_frame
+
+    return to_frame(self)
+
+
+def _repr_html(self: Analysis) -> str:
+    from cnnprof.report.notebook import to_html
+
+    return to_html(self)
+
+
+def _rich(self: Analysis) -> Any:
+    from cnnprof.report.terminal import renderable
+
+    return renderable(self)
+
+
+Analysis.to_frame = _to_frame  # type: ignore[method-assign]
+Analysis._repr_html_ = _repr_html  # type: ignore[method-assign]
+Analysis.__rich__ = _rich  # type: ignore[method-assign]

@@ -1,0 +1,43 @@
+"""Readers: whatever names a model, to a graph.
+
+``READERS`` is the one list: a pattern on what the user typed, and the function that reads it (imported only then).
+The first pattern that matches decides. NEW INPUT FORMAT = one file + one line here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable
+
+from cnnprof.errors import UsageError
+from cnnprof.model.graph import Graph
+from cnnprof.readers.overrides import Overrides
+
+READERS: tuple[tuple[str, str], ...] = (
+    (r"(?i)\s*INPUT\b", "cnnprof.readers.spec:read_pattern"),
+    (r"-$", "cnnprof.readers.spec:read_stdin"),
+    (r"(?i).*\.(ya?ml|json)(#[^#]*)?$", "cnnprof.readers.spec:read_file"),
+    (r".*/", "cnnprof.readers.spec:read_file"),
+    (r"\w+$", "cnnprof.readers.spec:read_zoo"),
+)
+
+
+def read(model: str, overrides: Overrides) -> Graph:
+    """Return the graph of a model named as on the command line.
+
+    Raises:
+        UsageError: nothing answers to this name.
+        SpecError: the specification is refused.
+    """
+    for pattern, target in READERS:
+        if re.match(pattern, model, re.DOTALL):
+            module, _, function = target.partition(":")
+            reader: Callable[[str, Overrides], Graph] = getattr(importlib.import_module(module), function)
+            return reader(model, overrides)
+    raise UsageError(
+        f"{model!r} is not the name of a model",
+        hint="a model is a zoo name (cnnprof zoo), a .yaml or .json file, '-', or a pattern such as "
+        "'INPUT 3x32x32 -> CONV3-64 -> RELU -> FC-10'",
+        code="unknown-model",
+    )

@@ -1,0 +1,68 @@
+"""What the user changes about a specification without editing it: ``--set`` and ``--input``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cnnprof.errors import UsageError
+from cnnprof.model.plain import Plain
+
+MOST_DIMENSIONS = 8
+
+
+class Overrides(Plain, frozen=True, kw_only=True):
+    """``params`` by name; ``inputs`` by name, the only input under the name None."""
+
+    params: dict[str, Any] = {}
+    inputs: dict[str | None, tuple[int, ...]] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is changed, for the notes of a result."""
+        inputs = ["--input" if name is None else f"--input {name}" for name in self.inputs]
+        return (*(f"--set {name}" for name in self.params), *inputs)
+
+
+def parse_shape(text: str) -> tuple[int, ...]:
+    """Return the sizes in ``3x224x224`` (× works too).
+
+    Raises:
+        UsageError: anything else.
+    """
+    parts = re.split(r"[x×X]", text.strip())
+    if not all(part.isascii() and part.isdigit() for part in parts) or len(parts) > MOST_DIMENSIONS:
+        raise UsageError(f"an input size is written 3x224x224 (channels first), got {text!r}", code="bad-input")
+    return checked(tuple(int(part[:20]) for part in parts), text)
+
+
+def checked(shape: tuple[int, ...], shown: object) -> tuple[int, ...]:
+    """Return ``shape`` if every size is positive and within 32 bits.
+
+    Raises:
+        UsageError: one is not.
+    """
+    if not shape or any(isinstance(size, bool) or not isinstance(size, int) or not 1 <= size < 2**31 for size in shape):
+        raise UsageError(f"every input size is a whole number from 1 to 2^31 − 1, got {shown!r}", code="bad-input")
+    return shape
+
+
+def parse_inputs(given: str | Sequence[int] | Mapping[str, Any] | None) -> dict[str | None, tuple[int, ...]]:
+    """Return the sizes by input name of ``3x224x224``, ``a=3x224x224,b=10``, a sequence or a mapping.
+
+    Raises:
+        UsageError: a size is not one.
+    """
+    if given is None:
+        return {}
+    if isinstance(given, Mapping):
+        return {name: _shape(value) for name, value in given.items()}
+    if isinstance(given, str) and "=" in given:
+        parts = (part.partition("=") for part in given.split(","))
+        return {name.strip(): parse_shape(shape) for name, _, shape in parts}
+    return {None: _shape(given)}
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return parse_shape(value) if isinstance(value, str) else checked(tuple(value), value)
