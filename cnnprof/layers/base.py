@@ -8,7 +8,7 @@ their formulas. torch is imported in ``build`` only.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence  # noqa: TC003 msgspec evaluates the annotations of a class
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cnnprof.errors import LayerError
@@ -105,7 +105,7 @@ def ntuple(value: int | Sequence[int], count: int, argument: str, *, at_least: i
     """
     values = (value,) * count if isinstance(value, int) else tuple(value)
     if len(values) != count:
-        raise LayerError(f"{argument} needs 1 or {count} numbers, got {list(values)}", argument=argument)
+        raise LayerError(f"{argument} needs a number or a list of {count}, got {list(values)}", argument=argument)
     for number in values:
         check_at_least(number, at_least, argument)
     return values

@@ -1,0 +1,281 @@
+"""Padding as a layer of its own: torch.nn.functional.pad and torch.nn's …Pad1d, …Pad2d, …Pad3d. Copies, no arithmetic.
+
+Sizes are given pair by pair from the last dimension backwards, as in torch: (left, right, top, bottom, front, back).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from cnnprof.errors import LayerError
+from cnnprof.layers.base import Example, Inputs, Ints, Layer, normalise, one_input, text
+from cnnprof.layers.calls import FunctionLayer, functional
+from cnnprof.layers.dims import listed
+from cnnprof.layers.registry import register
+from cnnprof.model.graph import Shape, TensorSpec
+from cnnprof.model.plain import set_normalised
+
+if TYPE_CHECKING:
+    import torch
+
+Mode = Literal["constant", "reflect", "replicate", "circular"]
+MODES: tuple[Mode, ...] = ("constant", "reflect", "replicate", "circular")
+
+
+def padded(tensor: TensorSpec, padding: tuple[int, ...], mode: Mode) -> TensorSpec:
+    """Return the tensor with its last dimensions grown.
+
+    Raises:
+        LayerError: the mode needs more elements than there are, or nothing is left.
+    """
+    sizes = list(tensor.shape)
+    for pair in range(len(padding) // 2):
+        axis, (low, high) = len(sizes) - 1 - pair, padding[2 * pair : 2 * pair + 2]
+        _check_pair(sizes[axis], low, high, mode, tensor.shape)
+        sizes[axis] = sizes[axis] + low + high
+    return TensorSpec(tuple(sizes), tensor.dtype)
+
+
+def _check_pair(size: int, low: int, high: int, mode: Mode, shape: Shape) -> None:
+    most = {"reflect": size - 1, "circular": size}.get(mode)
+    if most is not None and max(low, high) > most:
+        raise LayerError(
+            f"mode {mode!r} pads {size} elements by at most {most} on a side, got {max(low, high)} in {text(shape)}",
+            argument="padding",
+            code="bad-shape",
+        )
+    if size + low + high < 1:
+        raise LayerError(
+            f"padding {low} and {high} leaves nothing of {size} elements of {text(shape)}",
+            argument="padding",
+            code="bad-shape",
+        )
+
+
+def check_signs(padding: tuple[int, ...], mode: Mode) -> None:
+    """Raise LayerError where a mode that looks at the elements is asked to cut some off."""
+    if mode != "constant" and min(padding) < 0:
+        raise LayerError(
+            f"only mode 'constant' cuts off (negative padding); mode {mode!r} got {list(padding)}", argument="padding"
+        )
+
+
+@register("pad")
+class Pad(FunctionLayer, frozen=True):
+    """The last dimensions grown by ``padding``, N×C×H×W to N×C×(top + H + bottom)×(left + W + right) for four numbers.
+
+    With mode constant any dimension but the batch may grow, by ``value``, or shrink (a negative padding). The other
+    modes pad all dimensions behind the channels, or those and the channels, at most three.
+    """
+
+    examples = (
+        Example({"padding": [1, 2, 3, 4]}, ((2, 3, 4, 5),), ((2, 3, 11, 8),)),
+        Example({"padding": [0, 0, 0, 0, 4, 4]}, ((2, 3, 4, 5),), ((2, 11, 4, 5),)),
+        Example({"padding": [1, 2], "mode": "reflect"}, ((2, 3, 5),), ((2, 3, 8),)),
+    )
+    choices = {
+        "padding": ((1, 2), (0, 3, 2, 1), (1, 0, 0, 1, 2, 2), (-1, 1), (0, -2, 1, 0)),
+        "mode": MODES,
+        "value": (0.0, 1.5),
+    }
+    input_choices = (((2, 3, 4),), ((1, 2, 4, 3),), ((2, 2, 3, 4, 4),), ((2, 6),))
+
+    padding: tuple[int, ...]
+    mode: Mode = "constant"
+    value: float = 0.0
+
+    def __post_init__(self) -> None:
+        padding = listed(self.padding)
+        set_normalised(self, "padding", padding)
+        if not padding or len(padding) % 2:
+            raise LayerError(f"padding needs a pair of numbers per dimension, got {list(padding)}", argument="padding")
+        if self.mode != "constant" and self.value != 0:
+            raise LayerError(f"mode {self.mode!r} takes no value", argument="value")
+        check_signs(padding, self.mode)
+
+    def outputs(self, inputs: Inputs) -> Inputs:
+        tensor, axes = inputs[0], len(self.padding) // 2
+        least, most = (1, len(tensor.shape) - 1) if self.mode == "constant" else (len(tensor.shape) - 2, 3)
+        if not least <= axes <= min(most, len(tensor.shape) - 1):
+            raise LayerError(
+                f"mode {self.mode!r} cannot pad {axes} dimensions of {text(tensor.shape)}",
+                argument="padding",
+                code="bad-shape",
+            )
+        return (padded(tensor, self.padding, self.mode),)
+
+    def build(self, inputs: Inputs) -> torch.nn.Module:
+        from torch.nn.functional import pad
+
+        return functional(self, lambda tensor: pad(tensor, self.padding, self.mode, self.value))
+
+
+class PadModule(Layer, frozen=True):
+    """A padding of torch.nn: ``padding`` is one number for all sides, or a pair per spatial axis, last first."""
+
+    dims: ClassVar[int]
+    mode: ClassVar[Mode]
+
+    padding: Ints
+
+    def __post_init__(self) -> None:
+        normalise(self, "padding", 2 * self.dims)
+        check_signs(listed(self.padding), self.mode)
+
+    def outputs(self, inputs: Inputs) -> Inputs:
+        return (padded(one_input(inputs, self.op, self.dims), listed(self.padding), self.mode),)
+
+    def build(self, inputs: Inputs) -> torch.nn.Module:
+        from torch import nn
+
+        module: torch.nn.Module = getattr(nn, type(self).__name__)(self.padding)
+        return module
+
+
+class Pad1d(PadModule, frozen=True):
+    """The modules that pad N×C×L."""
+
+    dims = 1
+    examples = (Example({"padding": [1, 2]}, ((2, 3, 4),), ((2, 3, 7),)),)
+    choices = {"padding": (0, 2, (1, 2), (0, 3), (1, 1, 1))}
+    input_choices = (((1, 3, 4),), ((2, 1, 3),), ((2, 3, 4, 5),))
+
+
+class Pad2d(PadModule, frozen=True):
+    """The modules that pad N×C×H×W."""
+
+    dims = 2
+    examples = (Example({"padding": [1, 2, 3, 0]}, ((2, 3, 4, 5),), ((2, 3, 7, 8),)),)
+    choices = {"padding": (0, 2, (1, 2, 0, 1), (0, 3, 1, 1), (1, 2))}
+    input_choices = (((1, 3, 4, 5),), ((2, 1, 3, 4),), ((2, 6),))
+
+
+class Pad3d(PadModule, frozen=True):
+    """The modules that pad N×C×D×H×W."""
+
+    dims = 3
+    examples = (Example({"padding": [1, 2, 1, 0, 0, 1]}, ((2, 3, 2, 3, 4),), ((2, 3, 3, 4, 7),)),)
+    choices = {"padding": (0, 1, (1, 2, 0, 1, 1, 0), (1, 2))}
+    input_choices = (((1, 3, 2, 4, 5),), ((2, 1, 3, 3, 4),), ((2, 3, 4, 5),))
+
+
+@register("zeropad1d")
+class ZeroPad1d(Pad1d, frozen=True):
+    """Zeros around N×C×L."""
+
+    mode = "constant"
+
+
+@register("zeropad2d")
+class ZeroPad2d(Pad2d, frozen=True):
+    """Zeros around N×C×H×W."""
+
+    mode = "constant"
+
+
+@register("zeropad3d")
+class ZeroPad3d(Pad3d, frozen=True):
+    """Zeros around N×C×D×H×W."""
+
+    mode = "constant"
+
+
+@register("reflectionpad1d")
+class ReflectionPad1d(Pad1d, frozen=True):
+    """N×C×L mirrored at its edges, the edge elements once."""
+
+    mode = "reflect"
+
+
+@register("reflectionpad2d")
+class ReflectionPad2d(Pad2d, frozen=True):
+    """N×C×H×W mirrored at its edges, the edge elements once."""
+
+    mode = "reflect"
+
+
+@register("reflectionpad3d")
+class ReflectionPad3d(Pad3d, frozen=True):
+    """N×C×D×H×W mirrored at its edges, the edge elements once."""
+
+    mode = "reflect"
+
+
+@register("replicationpad1d")
+class ReplicationPad1d(Pad1d, frozen=True):
+    """N×C×L with its edge elements repeated."""
+
+    mode = "replicate"
+
+
+@register("replicationpad2d")
+class ReplicationPad2d(Pad2d, frozen=True):
+    """N×C×H×W with its edge elements repeated."""
+
+    mode = "replicate"
+
+
+@register("replicationpad3d")
+class ReplicationPad3d(Pad3d, frozen=True):
+    """N×C×D×H×W with its edge elements repeated."""
+
+    mode = "replicate"
+
+
+@register("circularpad1d")
+class CircularPad1d(Pad1d, frozen=True):
+    """N×C×L continued from its other end."""
+
+    mode = "circular"
+
+
+@register("circularpad2d")
+class CircularPad2d(Pad2d, frozen=True):
+    """N×C×H×W continued from its other ends."""
+
+    mode = "circular"
+
+
+@register("circularpad3d")
+class CircularPad3d(Pad3d, frozen=True):
+    """N×C×D×H×W continued from its other ends."""
+
+    mode = "circular"
+
+
+class ConstantPad(PadModule, frozen=True):
+    """The modules that pad by a number of the user's."""
+
+    mode = "constant"
+
+    value: float
+
+    def build(self, inputs: Inputs) -> torch.nn.Module:
+        from torch import nn
+
+        module: torch.nn.Module = getattr(nn, type(self).__name__)(self.padding, self.value)
+        return module
+
+
+@register("constantpad1d")
+class ConstantPad1d(ConstantPad, Pad1d, frozen=True):
+    """``value`` around N×C×L."""
+
+    examples = (Example({"padding": 2, "value": 1.0}, ((2, 3, 4),), ((2, 3, 8),)),)
+    choices = {**Pad1d.choices, "value": (0.0, -1.0)}
+
+
+@register("constantpad2d")
+class ConstantPad2d(ConstantPad, Pad2d, frozen=True):
+    """``value`` around N×C×H×W."""
+
+    examples = (Example({"padding": [1, 0, -1, 0], "value": 1.0}, ((2, 3, 4, 5),), ((2, 3, 3, 6),)),)
+    choices = {**Pad2d.choices, "value": (0.0, -1.0)}
+
+
+@register("constantpad3d")
+class ConstantPad3d(ConstantPad, Pad3d, frozen=True):
+    """``value`` around N×C×D×H×W."""
+
+    examples = (Example({"padding": 1, "value": 1.0}, ((2, 3, 2, 3, 4),), ((2, 3, 4, 5, 6),)),)
+    choices = {**Pad3d.choices, "value": (0.0, -1.0)}

@@ -1,0 +1,184 @@
+"""Parts of a tensor, as views: split, chunk, slice; and one of several: getitem."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnnprof.errors import LayerError
+from cnnprof.layers.base import Example, Inputs, check_at_least, text
+from cnnprof.layers.calls import ViewLayer, functional
+from cnnprof.layers.dims import dimension, listed
+from cnnprof.layers.registry import register
+from cnnprof.model.graph import Shape, TensorSpec
+from cnnprof.model.plain import set_normalised
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+
+def resized(tensor: TensorSpec, axis: int, size: int) -> TensorSpec:
+    """Return the tensor with another size along one dimension."""
+    return TensorSpec((*tensor.shape[:axis], size, *tensor.shape[axis + 1 :]), tensor.dtype)
+
+
+def parts(size: int, each: int) -> list[int]:
+    """Return the sizes of ``size`` cut into pieces of ``each``, the last one smaller where it does not divide."""
+    return [each] * (size // each) + ([size % each] if size % each else [])
+
+
+class Cut(ViewLayer, frozen=True):
+    """A tensor cut along ``dim`` into several outputs."""
+
+    def _axis(self, shape: Shape) -> int:
+        dim: int = getattr(self, "dim", 1)
+        return dimension(dim, len(shape))
+
+    def _sizes(self, size: int) -> Sequence[int]:
+        raise NotImplementedError
+
+    def outputs(self, inputs: Inputs) -> Inputs:
+        tensor = inputs[0]
+        axis = self._axis(tensor.shape)
+        return tuple(resized(tensor, axis, size) for size in self._sizes(tensor.shape[axis]))
+
+
+@register("split")
+class Split(Cut, frozen=True):
+    """Pieces of one size (the last may be smaller) or of the listed sizes, along ``dim``: torch.split.
+
+    ``dim`` is 1 by default, the channels; torch's own default 0 would cut the batch.
+    """
+
+    examples = (
+        Example({"split_size_or_sections": 2}, ((2, 5, 4),), ((2, 2, 4), (2, 2, 4), (2, 1, 4))),
+        Example({"split_size_or_sections": [1, 3], "dim": -1}, ((2, 5, 4),), ((2, 5, 1), (2, 5, 3))),
+    )
+    choices = {"split_size_or_sections": (1, 2, 7, (1, 3), (2, 2, 2)), "dim": (1, 2, -1)}
+    input_choices = (((1, 4),), ((2, 6, 4),), ((2, 3, 6, 1),))
+
+    split_size_or_sections: int | tuple[int, ...]
+    dim: int = 1
+
+    def __post_init__(self) -> None:
+        for size in listed(self.split_size_or_sections):
+            check_at_least(size, 1, "split_size_or_sections")
+        if not isinstance(self.split_size_or_sections, int):
+            set_normalised(self, "split_size_or_sections", tuple(self.split_size_or_sections))
+
+    def _sizes(self, size: int) -> Sequence[int]:
+        asked = self.split_size_or_sections
+        if isinstance(asked, int):
+            return parts(size, asked)
+        if sum(asked) != size:
+            raise LayerError(
+                f"sections {list(asked)} add up to {sum(asked)}, but dimension {self.dim} has {size}",
+                argument="split_size_or_sections",
+            )
+        return asked
+
+    def build(self, inputs: Inputs) -> torch.nn.Module:
+        return functional(self, lambda value: value.split(self.split_size_or_sections, self.dim))
+
+
+@register("chunk")
+class Chunk(Cut, frozen=True):
+    """At most ``chunks`` pieces of equal size, the last may be smaller, along ``dim``: torch.chunk.
+
+    ``dim`` is 1 by default, the channels; torch's own default 0 would cut the batch.
+    """
+
+    examples = (Example({"chunks": 2}, ((2, 6, 4),), ((2, 3, 4), (2, 3, 4))),)
+    choices = {"chunks": (1, 2, 3, 4, 9), "dim": (1, 2, -1)}
+    input_choices = (((1, 5),), ((2, 6, 4),), ((2, 3, 6, 1),))
+
+    chunks: int
+    dim: int = 1
+
+    def __post_init__(self) -> None:
+        check_at_least(self.chunks, 1, "chunks")
+
+    def _sizes(self, size: int) -> Sequence[int]:
+        return parts(size, -(-size // self.chunks))
+
+    def build(self, inputs: Inputs) -> torch.nn.Module:
+        return functional(self, lambda value: value.chunk(self.chunks, self.dim))
+
+
+@register("slice")
+class Slice(ViewLayer, frozen=True):
+    """Positions ``start`` to ``end`` (not included) of dimension ``dim``, every ``step``-th, as Python slices."""
+
+    examples = (
+        Example({"end": 2}, ((2, 5, 4),), ((2, 2, 4),)),
+        Example({"dim": 2, "start": -3, "step": 2}, ((2, 5, 4),), ((2, 5, 2),)),
+    )
+    choices = {"dim": (1, 2, -1), "start": (None, 1, -2), "end": (None, 2, -1, 9), "step": (1, 2)}
+    input_choices = (((1, 5),), ((2, 6, 4),), ((2, 3, 6, 2),))
+
+    dim: int = 1
+    start: int | None = None
+    end: int | None = None
+    step: int = 1
+
+    def __post_init__(self) -> None:
+        check_at_least(self.step, 1, "step")
+
+    def outputs(self, inputs: Inputs) -> Inputs:
+        tensor = inputs[0]
+        axis = dimension(self.dim, len(tensor.shape))
+        size = len(range(*slice(self.start, self.end, self.step).indices(tensor.shape[axis])))
+        if size < 1:
+            raise LayerError(
+                f"nothing lies between start {self.start} and end {self.end} in dimension {axis} of "
+                f"{text(tensor.shape)}",
+                argument="end" if self.start is None else "start",
+                code="bad-shape",
+            )
+        return (resized(tensor, axis, size),)
+
+    def build(self, inputs: Inputs) -> torch.nn.Module:
+        import torch
+
+        cut = torch.ops.aten.slice.Tensor
+        return functional(self, lambda value: cut(value, self.dim, self.start, self.end, self.step))
+
+
+@register("getitem")
+class GetItem(ViewLayer, frozen=True):
+    """The ``index``-th of several inputs; with ``dim``, that position of one tensor, the dimension going away.
+
+    ``getitem: {index: 0, dim: 1}`` is torch's ``x[:, 0]``.
+    """
+
+    arity = (1, None)
+    examples = (
+        Example({"index": 1}, ((2, 3), (2, 4, 5)), ((2, 4, 5),)),
+        Example({"index": 0, "dim": 1}, ((2, 197, 8),), ((2, 8),)),
+    )
+    choices = {"index": (0, 1, -1), "dim": (None, 1, -1)}
+    input_choices = (((2, 3), (2, 4)), ((2, 3, 4),))
+
+    index: int
+    dim: int | None = None
+
+    def outputs(self, inputs: Inputs) -> Inputs:
+        if self.dim is None:
+            self._check(len(inputs), "values arrive")
+            return (inputs[self.index],)
+        if len(inputs) > 1:
+            raise LayerError(f"dim selects within one tensor, but {len(inputs)} arrive", argument="dim")
+        shape = inputs[0].shape
+        axis = dimension(self.dim, len(shape))
+        self._check(shape[axis], f"positions has dimension {axis} of {text(shape)}")
+        return (TensorSpec((*shape[:axis], *shape[axis + 1 :]), inputs[0].dtype),)
+
+    def _check(self, count: int, what: str) -> None:
+        if not -count <= self.index < count:
+            raise LayerError(f"index is {self.index}, but only {count} {what}", argument="index")
+
+    def build(self, inputs: Inputs) -> torch.nn.Module:
+        if self.dim is None:
+            return functional(self, lambda *values: values[self.index])
+        return functional(self, lambda value: value.select(self.dim, self.index))

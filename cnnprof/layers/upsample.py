@@ -1,0 +1,107 @@
+"""Upsampling: torch.nn.Upsample."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from cnnprof.errors import LayerError
+from cnnprof.layers.base import Example, Inputs, Ints, Layer, check_at_least, ntuple, text
+from cnnprof.layers.registry import register
+from cnnprof.model.analysis import Events
+from cnnprof.model.graph import Shape, TensorSpec
+from cnnprof.model.plain import set_normalised
+
+if TYPE_CHECKING:
+    import torch
+
+    Floats = tuple[float, ...]
+else:
+    Floats = float | tuple[float, ...]
+
+Mode = Literal["nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear"]
+SPATIAL: dict[Mode, tuple[int, ...]] = {
+    "nearest": (1, 2, 3), "nearest-exact": (1, 2, 3), "linear": (1,), "bilinear": (2,), "bicubic": (2,),
+    "trilinear": (3,),
+}  # fmt: skip
+"""Spatial axes each mode is made for."""
+NEIGHBOURS: dict[Mode, int] = {"linear": 2, "bilinear": 4, "trilinear": 8, "bicubic": 16}
+"""Input elements that an output element is the weighted sum of; the nearest modes copy one."""
+
+
+@register("upsample")
+class Upsample(Layer, frozen=True):
+    """Spatial axes resized to ``size`` or by ``scale_factor``: N×C×H×W to N×C×⌊H·s⌋×⌊W·s⌋.
+
+    Nearest copies. The others add up m neighbours, each multiplied by its weight: per output element m multiplications
+    and m − 1 additions, with m = 2 (linear), 4 (bilinear), 8 (trilinear) or 16 (bicubic). The weights depend on the
+    position alone and are not counted.
+    """
+
+    examples = (
+        Example({"scale_factor": 2}, ((2, 3, 4, 5),), ((2, 3, 8, 10),)),
+        Example({"size": [7, 9], "mode": "bilinear", "align_corners": True}, ((2, 3, 4, 5),), ((2, 3, 7, 9),)),
+        Example({"scale_factor": [1.5, 0.7], "mode": "bicubic"}, ((1, 2, 5, 5),), ((1, 2, 7, 3),)),
+    )
+    choices = {
+        "size": (None, 6, (3, 8)),
+        "scale_factor": (None, 2, 1.5, (2.0, 0.5), 0.1),
+        "mode": tuple(SPATIAL),
+        "align_corners": (None, False, True),
+    }
+    input_choices = (((1, 3, 4, 5),), ((2, 3, 5),), ((2, 1, 2, 3, 4),))
+
+    size: Ints | None = None
+    scale_factor: Floats | None = None
+    mode: Mode = "nearest"
+    align_corners: bool | None = None
+
+    def __post_init__(self) -> None:
+        if (self.size is None) == (self.scale_factor is None):
+            raise LayerError("give either size or scale_factor", argument="size")
+        if self.align_corners is not None and self.mode not in NEIGHBOURS:
+            raise LayerError(f"mode {self.mode!r} takes no align_corners", argument="align_corners")
+        for argument in ("size", "scale_factor"):
+            value = getattr(self, argument)
+            if isinstance(value, list):
+                set_normalised(self, argument, tuple(value))
+
+    def _sizes(self, shape: Shape) -> tuple[int, ...]:
+        dims = len(shape) - 2
+        if self.size is not None:
+            return ntuple(self.size, dims, "size", at_least=1)
+        factors = _floats(self.scale_factor, dims)
+        return tuple(int(size * factor) for size, factor in zip(shape[2:], factors, strict=True))
+
+    def outputs(self, inputs: Inputs) -> Inputs:
+        tensor = inputs[0]
+        if len(tensor.shape) - 2 not in SPATIAL[self.mode]:
+            wanted = " or ".join(map(str, SPATIAL[self.mode]))
+            raise LayerError(
+                f"mode {self.mode!r} resizes {wanted} spatial axes, got {text(tensor.shape)}",
+                argument="mode",
+                code="bad-shape",
+            )
+        sizes = self._sizes(tensor.shape)
+        for size in sizes:
+            check_at_least(size, 1, "size" if self.scale_factor is None else "the size that scale_factor gives")
+        return (TensorSpec((*tensor.shape[:2], *sizes), tensor.dtype),)
+
+    def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
+        neighbours = NEIGHBOURS.get(self.mode, 0)
+        if not neighbours:
+            return Events()
+        return Events(muls=neighbours * outputs[0].numel, adds=(neighbours - 1) * outputs[0].numel)
+
+    def build(self, inputs: Inputs) -> torch.nn.Module:
+        from torch import nn
+
+        return nn.Upsample(self.size, self.scale_factor, self.mode, self.align_corners)
+
+
+def _floats(value: Floats | float | None, count: int) -> tuple[float, ...]:
+    values = value if isinstance(value, tuple) else (float(value or 0),) * count
+    if len(values) != count:
+        raise LayerError(
+            f"scale_factor needs 1 or {count} numbers, got {list(values)}", argument="scale_factor", code="bad-shape"
+        )
+    return values
