@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from cnnprof.model.graph import Container, Edge, Fact, Input, Origin, TensorSpec
 
 SCHEMA = "cnnprof/analysis/1"
+DERIVED = ("params", "macs", "flops", "ops")
+"""Properties of rows and totals that stand beside their fields wherever a result leaves the program."""
+COUNTS = (
+    "trainable_params", "frozen_params", "buffers", "statistics", "bias_params", "param_bytes", "buffer_bytes", "events",
+    "activations", "activation_bytes", "read_bytes", "write_bytes", "torchsummary_outputs",
+)  # fmt: skip
+"""Fields of a row that are missing where the operator is unknown."""
 
 
 class Events(Plain, frozen=True):
@@ -103,6 +110,11 @@ class Row(Plain, frozen=True, kw_only=True):
     def ops(self) -> int:
         """Every arithmetic operation."""
         return self.events.ops
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return numbers, text and lists; the counts of an operator nobody registered are None, never 0."""
+        found = to_builtins(self) | {name: getattr(self, name) for name in DERIVED}
+        return found if self.known else found | dict.fromkeys((*COUNTS, *DERIVED))
 
 
 class Totals(Plain, frozen=True, kw_only=True):
@@ -210,9 +222,8 @@ class Analysis(Plain, frozen=True, kw_only=True):
         raise KeyError(name)
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """Return one dict of numbers, text and lists per layer."""
-        derived = ("params", "macs", "flops", "ops")
-        return [to_builtins(row) | {name: getattr(row, name) for name in derived} for row in self.rows]
+        """Return one dict of numbers, text and lists per layer; what is unknown is None, never 0."""
+        return [row.to_dict() for row in self.rows]
 
     if TYPE_CHECKING:  # bound by cnnprof.api, the one room that knows both results and renderers
 
