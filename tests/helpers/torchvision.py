@@ -1,0 +1,59 @@
+"""torchvision's models as an oracle, on meta tensors: nothing is allocated, computed or downloaded."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+_DETECTION = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+
+
+class Truth(NamedTuple):
+    params: int
+    macs: int
+    output: tuple[int, ...]
+    """One sample, without the batch."""
+
+
+@cache
+def models() -> Any:
+    """Return ``torchvision.models``.
+
+    The package registers fake kernels for two detection operators while it is imported. Their schemas come from its
+    compiled library, which does not load beside every build of torch; classification needs neither.
+    """
+    try:
+        return importlib.import_module("torchvision.models")
+    except RuntimeError:
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        library.define(f"nms{_DETECTION}")
+        library.define(f"qnms{_DETECTION}")
+        models.library = library  # type: ignore[attr-defined]  # the schemas live as long as this object
+        return importlib.import_module("torchvision.models")
+
+
+def build(name: str, **arguments: Any) -> torch.nn.Module:
+    """Return an untrained model on the meta device, in evaluation mode."""
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # GoogLeNet announces another initialisation
+        model: torch.nn.Module = getattr(models(), name)(weights=None, **arguments)
+    return model.eval()
+
+
+def truth(name: str, shape: tuple[int, ...], **arguments: Any) -> Truth:
+    """Return parameters, MACs and the output's shape of one image."""
+    model = build(name, **arguments)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        output = model(torch.empty(1, *shape, device="meta"))
+    params = sum(parameter.numel() for parameter in model.parameters())
+    return Truth(params, counter.get_total_flops() // 2, tuple(output.shape[1:]))
+
+
+def published(name: str) -> dict[str, Any]:
+    """Return the metadata of a model's default weights: ``num_params``, ``_ops`` (billions of MACs) and more."""
+    return dict(models().get_model_weights(name).DEFAULT.meta)

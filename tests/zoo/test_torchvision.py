@@ -1,0 +1,53 @@
+"""The zoo's networks that torchvision has too: parameters, MACs and output of the real models."""
+
+from __future__ import annotations
+
+import pytest
+
+import cnnprof
+from tests.helpers import torchvision
+
+MODELS = [name for name in cnnprof.zoo() if (cnnprof.analyze(name).reference or "").startswith("torchvision:")]
+
+
+def test_all_torchvision_networks_of_the_zoo_are_compared():
+    assert {"alexnet", "googlenet"} <= set(MODELS)
+    assert {"vgg11", "vgg13", "vgg16", "vgg19"} <= set(MODELS)
+    assert {f"shufflenet_v2_{width}" for width in ("x0_5", "x1_0", "x1_5", "x2_0")} <= set(MODELS)
+    assert {f"efficientnet_b{size}" for size in range(8)} <= set(MODELS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_parameters_macs_and_output_are_those_of_the_real_model(name):
+    analysis = cnnprof.analyze(name)
+
+    reference = analysis.reference.removeprefix("torchvision:")
+    truth = torchvision.truth(reference, analysis.inputs[0].shape)
+    ours = (analysis.totals.params, analysis.totals.macs, analysis.rows[-1].outputs[0].shape[1:])
+    assert tuple(truth) == ours
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_buffers_and_modules_with_weights_are_those_of_the_real_model(name):
+    analysis = cnnprof.analyze(name)
+    model = torchvision.build(analysis.reference.removeprefix("torchvision:"))
+
+    sizes = [sum(p.numel() for p in module.parameters(recurse=False)) for module in model.modules()]
+    assert sorted(size for size in sizes if size) == sorted(row.params for row in analysis.rows if row.params)
+    assert sum(buffer.numel() for buffer in model.buffers()) == analysis.totals.buffers
+
+
+def test_googlenet_without_its_auxiliary_heads_is_what_the_weights_metadata_counts():
+    analysis = cnnprof.analyze("googlenet_no_aux")
+
+    truth = torchvision.truth("googlenet", (3, 224, 224), aux_logits=False)
+    assert (truth.params, truth.macs) == (analysis.totals.params, analysis.totals.macs)
+    assert torchvision.published("googlenet")["num_params"] == analysis.totals.params
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "googlenet"])
+def test_the_facts_from_the_weights_metadata_are_what_torchvision_ships(name):
+    facts = [fact for fact in cnnprof.analyze(name).facts if fact.source == "torchvision 0.28 weights metadata"]
+
+    meta = torchvision.published(cnnprof.analyze(name).reference.removeprefix("torchvision:"))
+    assert {"params": str(meta["num_params"]), "macs": f"{meta['_ops']}e9"} == {fact.of: fact.value for fact in facts}
