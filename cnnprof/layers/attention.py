@@ -149,9 +149,8 @@ class MultiheadAttention(Layer, frozen=True):
 
     def _trio(self, inputs: Inputs) -> tuple[Shape, Shape, Shape]:
         """Return the shapes of queries, keys and values."""
-        if len(inputs) not in (1, 3):
-            raise LayerError(f"{self.op} needs 1 input, or 3: queries, keys and values; got {len(inputs)}")
-        return inputs[0].shape, inputs[-2 % len(inputs)].shape, inputs[-1].shape
+        query, key, value = inputs * 3 if len(inputs) == 1 else inputs
+        return query.shape, key.shape, value.shape
 
     def _positions(self, shape: Shape) -> int:
         return shape[1 if self.batch_first else 0]
@@ -160,6 +159,8 @@ class MultiheadAttention(Layer, frozen=True):
         return shape[0 if self.batch_first else 1]
 
     def outputs(self, inputs: Inputs) -> Inputs:
+        if len(inputs) == 2:  # noqa: PLR2004 nobody could say whether the second is keys or values
+            raise LayerError(f"{self.op} needs 1 input, or 3: queries, keys and values; got 2", code="bad-arity")
         query, key, value = self._trio(inputs)
         ranks = {len(query), len(key), len(value)}
         if ranks != {3} or key[:2] != value[:2] or self._batch(query) != self._batch(key):

@@ -83,7 +83,10 @@ class ChannelDropout(DropoutFamily, frozen=True):
 
 @register("dropout")
 class Dropout(DropoutFamily, frozen=True):
-    """Each element dropped with probability ``p``. In training per element 1 comparison, 1 multiplication."""
+    """Each element dropped with probability ``p``, for any shape.
+
+    In training per element 1 comparison, 1 multiplication.
+    """
 
 
 @register("dropout1d")
@@ -115,9 +118,10 @@ class Dropout3d(ChannelDropout, frozen=True):
 
 @register("alphadropout")
 class AlphaDropout(DropoutFamily, frozen=True):
-    """Dropout that keeps mean and variance (for SELU): a·x + b, or a constant where dropped.
+    """Dropout that keeps mean and variance (for SELU), for any shape: a·x + b, or a constant where dropped.
 
-    In training per element 1 comparison, 1 multiplication, 1 addition; a and b are constants of ``p``.
+    In training per element 1 comparison, 1 multiplication, 1 addition; a and b are constants of ``p``. torch takes
+    ``inplace`` and does not heed it.
     """
 
     def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
@@ -125,10 +129,13 @@ class AlphaDropout(DropoutFamily, frozen=True):
             return Events()
         return Events(cmps=self._draws(inputs[0]), muls=inputs[0].numel, adds=inputs[0].numel)
 
+    def storage(self, *, training: bool = False) -> Storage:
+        return "view" if self._at_rest(training=training) else "new"
+
 
 @register("featurealphadropout")
 class FeatureAlphaDropout(AlphaDropout, ChannelDropout, frozen=True):
-    """Alpha dropout of whole channels.
+    """Alpha dropout of whole channels of N×C×….
 
     In training 1 comparison per channel, 1 multiplication and 1 addition per element.
     """
@@ -141,7 +148,7 @@ class FeatureAlphaDropout(AlphaDropout, ChannelDropout, frozen=True):
 
 @register("stochasticdepth")
 class StochasticDepth(Random, frozen=True):
-    """Drops whole samples (``mode: row``) or the whole batch, as torchvision.ops.StochasticDepth.
+    """Whole samples dropped (``mode: row``), or the whole batch, of any shape: torchvision.ops.StochasticDepth.
 
     For the end of a residual branch. In training 1 comparison per sample (row) or one in all (batch), and
     1 multiplication per element.

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 
 @register("parameter")
 class Parameter(FunctionLayer, frozen=True):
-    """A learnable tensor as a value: torch.nn.Parameter of zeros, for class tokens and position embeddings.
+    """A learnable tensor of any shape as a value, for class tokens and position embeddings.
 
+    torch.nn.Parameter of zeros.
     ``shape`` is the whole tensor's, so that ``[1, 197, 768]`` broadcasts over any batch in ``add`` and ``mul``, and
     ``expand`` gives it the batch of another tensor. An input, where a chain hands one in, lends its dtype and nothing
     else. The output is the weight itself: a view.
     """
 
     arity = (0, 1)
+    torch_name = "torch.nn.Parameter"
     examples = (Example({"shape": [1, 1, 8]}, (), ((1, 1, 8),)), Example({"shape": [5]}, ((2, 3),), ((5,),)))
     choices = {"shape": ((1, 1, 8), (3,), (2, 3, 4, 5))}
     input_choices = ((), ((2, 6),))
@@ -67,7 +69,7 @@ class Parameter(FunctionLayer, frozen=True):
 
 @register("layerscale")
 class LayerScale(FunctionLayer, frozen=True):
-    """A learnable factor per channel, 1 multiplication per element.
+    """A learnable factor per channel of N×C×…: 1 multiplication per element.
 
     ``dim`` is the channels' dimension, the batch being 0. The weight has the channels and a 1 for each dimension
     behind them, (C, 1, 1) on N×C×H×W, as in torchvision's ConvNeXt; with ``dim: -1`` it is (C,), as in timm.

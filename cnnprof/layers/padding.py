@@ -52,20 +52,12 @@ def _check_pair(size: int, low: int, high: int, mode: Mode, shape: Shape) -> Non
         )
 
 
-def check_signs(padding: tuple[int, ...], mode: Mode) -> None:
-    """Raise LayerError where a mode that looks at the elements is asked to cut some off."""
-    if mode != "constant" and min(padding) < 0:
-        raise LayerError(
-            f"only mode 'constant' cuts off (negative padding); mode {mode!r} got {list(padding)}", argument="padding"
-        )
-
-
 @register("pad")
 class Pad(FunctionLayer, frozen=True):
     """The last dimensions grown by ``padding``, N×C×H×W to N×C×(top + H + bottom)×(left + W + right) for four numbers.
 
-    With mode constant any dimension but the batch may grow, by ``value``, or shrink (a negative padding). The other
-    modes pad all dimensions behind the channels, or those and the channels, at most three.
+    A negative padding cuts off. With mode constant any dimension but the batch may change, by elements of ``value``;
+    the other modes pad all dimensions behind the channels, or those and the channels, at most three.
     """
 
     examples = (
@@ -91,7 +83,6 @@ class Pad(FunctionLayer, frozen=True):
             raise LayerError(f"padding needs a pair of numbers per dimension, got {list(padding)}", argument="padding")
         if self.mode != "constant" and self.value != 0:
             raise LayerError(f"mode {self.mode!r} takes no value", argument="value")
-        check_signs(padding, self.mode)
 
     def outputs(self, inputs: Inputs) -> Inputs:
         tensor, axes = inputs[0], len(self.padding) // 2
@@ -120,7 +111,6 @@ class PadModule(Layer, frozen=True):
 
     def __post_init__(self) -> None:
         normalise(self, "padding", 2 * self.dims)
-        check_signs(listed(self.padding), self.mode)
 
     def outputs(self, inputs: Inputs) -> Inputs:
         return (padded(one_input(inputs, self.op, self.dims), listed(self.padding), self.mode),)

@@ -49,7 +49,7 @@ def fill(sizes: Shape, elements: int, argument: str) -> Shape:
 
 @register("identity")
 class Identity(ViewLayer, frozen=True):
-    """The input itself: torch.nn.Identity."""
+    """The input itself, of any shape: torch.nn.Identity."""
 
     call = "module"
     examples = (Example({}, ((2, 3, 4, 5),), ((2, 3, 4, 5),)),)
@@ -94,7 +94,7 @@ class Flatten(ViewLayer, frozen=True):
 
 @register("unflatten")
 class Unflatten(ViewLayer, frozen=True):
-    """Dimension ``dim`` as several, of ``unflattened_size`` (one may be -1): torch.nn.Unflatten."""
+    """Dimension ``dim`` as several of ``unflattened_size``, one of which may be -1: N×(C·H·W) to N×C×H×W."""
 
     call = "module"
     examples = (Example({"dim": 1, "unflattened_size": [2, 3]}, ((4, 6, 5),), ((4, 2, 3, 5),)),)
@@ -151,7 +151,7 @@ class Reshape(ViewLayer, frozen=True):
 
 @register("squeeze")
 class Squeeze(ViewLayer, frozen=True):
-    """Dimensions of size 1 left out: those in ``dim`` that have it, or all but the batch where dim is null."""
+    """Dimensions of size 1 left out, N×C×1×1 to N×C: those in ``dim``, by default all but the batch."""
 
     examples = (
         Example({"dim": [2, 3]}, ((2, 3, 1, 1),), ((2, 3),)),
@@ -180,7 +180,7 @@ class Squeeze(ViewLayer, frozen=True):
 
 @register("unsqueeze")
 class Unsqueeze(ViewLayer, frozen=True):
-    """A new dimension of size 1 at ``dim``: torch.unsqueeze."""
+    """A new dimension of size 1 at ``dim``, N×C to N×1×C for 1: torch.unsqueeze."""
 
     examples = (Example({"dim": 1}, ((2, 3),), ((2, 1, 3),)), Example({"dim": -1}, ((2, 3),), ((2, 3, 1),)))
     choices = {"dim": (0, 1, 3, -1, -3)}
@@ -199,7 +199,7 @@ class Unsqueeze(ViewLayer, frozen=True):
 
 @register("expand")
 class Expand(ViewLayer, frozen=True):
-    """Dimensions of size 1 repeated without a copy: torch.Tensor.expand.
+    """Dimensions of size 1 repeated without a copy, 1×1×C to N×1×C: torch.Tensor.expand.
 
     ``size`` is each sample's, without the batch; -1 keeps a size, and null keeps all. A second input gives the batch:
     ``expand: {}`` from ``[token, patches]`` is torch's ``token.expand(patches.shape[0], -1, -1)``.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @register("permute")
 class Permute(ViewLayer, frozen=True):
-    """Dimensions in the order ``dims``, the batch (0) among them: torch.permute."""
+    """Dimensions in the order ``dims``, the batch (0) among them: N×C×H×W to N×H×W×C for [0, 2, 3, 1]."""
 
     examples = (Example({"dims": [0, 2, 3, 1]}, ((2, 3, 4, 5),), ((2, 4, 5, 3),)),)
     choices = {"dims": ((0, 2, 1), (1, 0, -1), (0, 1, 2), (0, 3, 1, 2), (0, 1))}
@@ -48,7 +48,7 @@ class Permute(ViewLayer, frozen=True):
 
 @register("transpose")
 class Transpose(ViewLayer, frozen=True):
-    """Two dimensions exchanged; the batch is 0: torch.transpose."""
+    """Two dimensions exchanged, the batch being 0: N×C×L to N×L×C for 1 and 2."""
 
     examples = (Example({"dim0": 1, "dim1": 2}, ((2, 3, 4, 5),), ((2, 4, 3, 5),)),)
     choices = {"dim0": (0, 1, -2), "dim1": (1, 2, -1)}
@@ -70,7 +70,7 @@ class Transpose(ViewLayer, frozen=True):
 
 @register("roll")
 class Roll(FunctionLayer, frozen=True):
-    """Elements moved by ``shifts`` along ``dims``, what falls off coming back at the other end: torch.roll."""
+    """Elements moved by ``shifts`` along ``dims``, and round the end to the start; the shape stays: torch.roll."""
 
     examples = (Example({"shifts": [-3, -3], "dims": [1, 2]}, ((2, 8, 8, 3),), ((2, 8, 8, 3),)),)
     choices = {"shifts": (1, -2, (1, 2)), "dims": (1, -1, (1, 2))}
@@ -159,7 +159,7 @@ class PixelUnshuffle(Layer, frozen=True):
 
 @register("channelshuffle")
 class ChannelShuffle(Layer, frozen=True):
-    """Channels of ``groups`` groups dealt out in turn (ShuffleNet): torch.nn.ChannelShuffle."""
+    """Channels of ``groups`` groups of N×C×… dealt out in turn (ShuffleNet): torch.nn.ChannelShuffle."""
 
     examples = (Example({"groups": 2}, ((2, 6, 3, 4),), ((2, 6, 3, 4),)),)
     choices = {"groups": (1, 2, 3)}

@@ -56,7 +56,7 @@ class Normalising(Layer, frozen=True):
 
 @register("softmax")
 class Softmax(Normalising, frozen=True):
-    """exp(xₖ) / Σᵢ exp(xᵢ).
+    """exp(xₖ) / Σᵢ exp(xᵢ) along dim; the shape stays.
 
     Per row of L values L − 1 comparisons (the maximum), L subtractions of it, L exponentials, L − 1 additions,
     L divisions.
@@ -67,14 +67,17 @@ class Softmax(Normalising, frozen=True):
 
 @register("softmin")
 class Softmin(Normalising, frozen=True):
-    """exp(−xₖ) / Σᵢ exp(−xᵢ): as many operations as softmax, with the minimum in place of the maximum."""
+    """exp(−xₖ) / Σᵢ exp(−xᵢ) along dim; the shape stays.
+
+    As many operations as softmax, with the minimum in place of the maximum.
+    """
 
     examples = (Example({"dim": 1}, ((1, 4),), ((1, 4),)),)
 
 
 @register("logsoftmax")
 class LogSoftmax(Normalising, frozen=True):
-    """xₖ − log Σᵢ exp(xᵢ), with the maximum taken off first.
+    """xₖ − log Σᵢ exp(xᵢ) along dim, the maximum taken off first; the shape stays.
 
     Per row of L values L − 1 comparisons, L subtractions, L exponentials, L − 1 additions, 1 exponential (the
     logarithm), L subtractions.
@@ -115,7 +118,7 @@ class Softmax2d(Layer, frozen=True):
 
 @register("glu")
 class GLU(Layer, frozen=True):
-    """Gated linear unit: a·sigmoid(b), a and b being the first and second half along ``dim``.
+    """Gated linear unit a·sigmoid(b), a and b the two halves along ``dim``: N×2C to N×C.
 
     Per output element 1 exponential, 1 addition, 1 division, 1 multiplication.
     """

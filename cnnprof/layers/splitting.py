@@ -46,9 +46,10 @@ class Cut(ViewLayer, frozen=True):
 
 @register("split")
 class Split(Cut, frozen=True):
-    """Pieces of one size (the last may be smaller) or of the listed sizes, along ``dim``: torch.split.
+    """Pieces of a size or of listed sizes along ``dim``: N×C×H×W to N×C₁×H×W, N×C₂×H×W, … as torch.split.
 
-    ``dim`` is 1 by default, the channels; torch's own default 0 would cut the batch.
+    Of one size given, the last piece may be smaller. ``dim`` is 1 by default, the channels; torch's own default 0
+    would cut the batch.
     """
 
     examples = (
@@ -84,9 +85,9 @@ class Split(Cut, frozen=True):
 
 @register("chunk")
 class Chunk(Cut, frozen=True):
-    """At most ``chunks`` pieces of equal size, the last may be smaller, along ``dim``: torch.chunk.
+    """At most ``chunks`` equal pieces along ``dim``: N×C×H×W to N×(C/2)×H×W twice for 2, as torch.chunk.
 
-    ``dim`` is 1 by default, the channels; torch's own default 0 would cut the batch.
+    The last piece may be smaller. ``dim`` is 1 by default, the channels; torch's own default 0 would cut the batch.
     """
 
     examples = (Example({"chunks": 2}, ((2, 6, 4),), ((2, 3, 4), (2, 3, 4))),)
@@ -108,7 +109,7 @@ class Chunk(Cut, frozen=True):
 
 @register("slice")
 class Slice(ViewLayer, frozen=True):
-    """Positions ``start`` to ``end`` (not included) of dimension ``dim``, every ``step``-th, as Python slices."""
+    """Positions ``start`` to ``end`` (excluded) of ``dim``, each ``step``-th, as Python slices: N×C×… to N×C'×…."""
 
     examples = (
         Example({"end": 2}, ((2, 5, 4),), ((2, 2, 4),)),
@@ -147,7 +148,7 @@ class Slice(ViewLayer, frozen=True):
 
 @register("getitem")
 class GetItem(ViewLayer, frozen=True):
-    """The ``index``-th of several inputs; with ``dim``, that position of one tensor, the dimension going away.
+    """The ``index``-th of several inputs of any shapes; with ``dim``, that position of one tensor: N×L×C to N×C.
 
     ``getitem: {index: 0, dim: 1}`` is torch's ``x[:, 0]``.
     """
