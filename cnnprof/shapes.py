@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 
@@ -63,3 +64,32 @@ def same_padding(kernel: int, dilation: int) -> tuple[int, int]:
     """Return the padding before and after that keeps the size at stride 1 (torch: the odd element goes after)."""
     total = dilation * (kernel - 1)
     return total // 2, total - total // 2
+
+
+def transposed_output(size: int, kernel: int, stride: int, pad: int, extra: int, dilation: int) -> int:
+    """Return the output of a transposed window: (size − 1)·stride − 2·pad + dilation·(kernel − 1) + extra + 1.
+
+    ``pad`` is cropped from both ends; ``extra`` is torch's output_padding. Below 1 where everything is cropped.
+    """
+    return (size - 1) * stride - 2 * pad + dilation * (kernel - 1) + extra + 1
+
+
+def transposed_reach(size: int, kernel: int, stride: int, pad: int, dilation: int, output: int) -> int:
+    """Return how many of the ``output`` positions of a transposed window receive at least one product.
+
+    All do, unless the stride is wider than the kernel, the dilation leaves gaps, or output padding adds an edge.
+    """
+    reached: set[int] = set()
+    for tap in range(kernel):
+        first = tap * dilation - pad
+        reached.update(range(first, first + size * stride, stride))
+    return sum(0 <= position < output for position in reached)
+
+
+def adaptive_reads(size: int, output: int) -> int:
+    """Return how many elements the windows of adaptive pooling read together: size + output − gcd(size, output).
+
+    Window i of ``output`` reaches from ⌊i·size/output⌋ to ⌈(i + 1)·size/output⌉ (torch.nn.AdaptiveAvgPool1d), so two
+    neighbours share an element except at the gcd(size, output) − 1 borders that fall between two elements.
+    """
+    return size + output - math.gcd(size, output)

@@ -18,11 +18,12 @@ from cnnprof.layers.base import (
     one_input,
     product,
     text,
-)  # fmt: skip
+)
 from cnnprof.layers.registry import register
+from cnnprof.layers.windowed import as_matrix, both_sides, check_same_padding, fitting_sizes
 from cnnprof.model.analysis import Equivalent, Events
 from cnnprof.model.graph import Shape, TensorSpec
-from cnnprof.shapes import Window, same_padding
+from cnnprof.shapes import Window
 
 if TYPE_CHECKING:
     import torch
@@ -50,8 +51,7 @@ class Conv(Layer, frozen=True):
         normalise(self, "dilation", self.dims, at_least=1)
         if not isinstance(self.padding, str):
             normalise(self, "padding", self.dims, at_least=0)
-        elif self.padding == "same" and max(self.stride) > 1:
-            raise LayerError("padding 'same' needs stride 1", argument="padding")
+        check_same_padding(self.padding, self.stride)
         if self.out_channels % self.groups:
             raise LayerError(
                 f"groups must divide out_channels, got {self.groups} groups for {self.out_channels}", argument="groups"
@@ -59,19 +59,13 @@ class Conv(Layer, frozen=True):
 
     def windows(self, inputs: Inputs) -> tuple[Window, ...]:
         sizes = one_input(inputs, self.op, self.dims).shape[2:]
+        pads = both_sides(self.padding, self.kernel_size, self.dilation)
         return tuple(
             Window(size, kernel, stride, low, high, dilation)
             for size, kernel, stride, (low, high), dilation in zip(
-                sizes, self.kernel_size, self.stride, self._pads(), self.dilation, strict=True
+                sizes, self.kernel_size, self.stride, pads, self.dilation, strict=True
             )
         )  # fmt: skip
-
-    def _pads(self) -> list[tuple[int, int]]:
-        if isinstance(self.padding, tuple):
-            return [(pad, pad) for pad in self.padding]
-        if self.padding == "valid":
-            return [(0, 0)] * self.dims
-        return [same_padding(k, d) for k, d in zip(self.kernel_size, self.dilation, strict=True)]
 
     def outputs(self, inputs: Inputs) -> Inputs:
         tensor = one_input(inputs, self.op, self.dims)
@@ -83,14 +77,7 @@ class Conv(Layer, frozen=True):
         windows = self.windows(inputs)
         for window in windows:
             self._check_padding(window)
-            if window.output < 1:
-                raise LayerError(
-                    f"kernel of {window.span} (dilation·(kernel − 1) + 1) does not fit into {window.padded} "
-                    f"(input {text(tensor.shape)} with padding)",
-                    argument="kernel_size",
-                    code="bad-shape",
-                )
-        sizes = tuple(window.output for window in windows)
+        sizes = fitting_sizes(tensor, windows)
         return (TensorSpec((tensor.shape[0], self.out_channels, *sizes), tensor.dtype),)
 
     def _check_padding(self, window: Window) -> None:
@@ -114,14 +101,8 @@ class Conv(Layer, frozen=True):
         return mac_events(taps * count, count, count if self.bias else 0)
 
     def equivalent(self, inputs: Inputs, outputs: Inputs) -> Equivalent:
-        rows, columns = outputs[0].numel // outputs[0].shape[0], inputs[0].numel // inputs[0].shape[0]
-        taps = product([window.taps for window in self.windows(inputs)])
-        return Equivalent(
-            dense_params=rows * columns + (rows if self.bias else 0),
-            toeplitz_rows=rows,
-            toeplitz_columns=columns,
-            toeplitz_nonzeros=taps * self.out_channels * (inputs[0].shape[1] // self.groups),
-        )
+        reads = self.out_channels * (inputs[0].shape[1] // self.groups)
+        return as_matrix(inputs[0], outputs[0], self.windows(inputs), reads=reads, bias=self.bias)
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn
