@@ -9,7 +9,7 @@ import msgspec
 
 from cnnprof.errors import LayerError
 from cnnprof.layers import REGISTRY, Layer
-from cnnprof.readers.collector import Collector, nearest
+from cnnprof.readers.collector import Collector, near, nearest
 from cnnprof.readers.statements import ExpressionError
 
 if TYPE_CHECKING:
@@ -25,14 +25,20 @@ def fields(op: str) -> dict[str, msgspec.structs.FieldInfo]:
     return {field.name: field for field in msgspec.structs.fields(REGISTRY[op])}
 
 
-def check_call(call: LayerCall, collector: Collector) -> None:
-    """Report unknown and missing arguments, literals of a wrong type and, where all are literals, wrong values."""
+def check_call(call: LayerCall, collector: Collector) -> bool:
+    """Report unknown and missing arguments, literals of a wrong type and, where all are literals, wrong values.
+
+    Returns False where the layer cannot be made whatever its formulas give.
+    """
     known = fields(call.op)
+    meant = set()
     for name, key in call.keys.items():
         if name not in known:
+            meant |= set(near(name, known))
             collector.add("unknown-argument", f"{call.op} has no argument {name!r}", key, _way_out(name, known))
     for name, field in known.items():
-        if field.required and name not in call.keys:
+        # A misspelt argument is one fault, not two.
+        if field.required and name not in call.keys and name not in meant:
             collector.add("missing-argument", f"{call.op} needs {name!r}", call.tree)
     sound = all(name in call.arguments for name in call.keys) and set(call.keys) <= set(known)
     sound = sound and all(name in call.keys for name, field in known.items() if field.required)
@@ -44,6 +50,8 @@ def check_call(call: LayerCall, collector: Collector) -> None:
             make(call, {})
         except LayerError as error:
             report(call, error, collector)
+            return False
+    return sound
 
 
 def _way_out(name: str, known: dict[str, Any]) -> str:

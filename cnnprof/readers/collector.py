@@ -42,9 +42,14 @@ class Collector:
             self.stop()
 
 
-def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """Return "did you mean …?" for the nearest right name, None where none is near."""
+def near(word: str, choices: Iterable[str]) -> list[str]:
+    """Return the nearest right name, or nothing where none is near."""
     import difflib
 
-    found = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)
+    return difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """Return "did you mean …?" for the nearest right name, None where none is near."""
+    found = near(word, choices)
     return f"did you mean {found[0]!r}?" if found else None

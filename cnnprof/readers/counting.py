@@ -103,7 +103,7 @@ class Counter:
     def block(self, call: BlockCall, scope: Scope) -> int:
         name = _try(call.block, scope)
         block = self.spec.blocks.get(str(name[0])) if name is not None else None
-        if block is None and name is not None and name[0] in REGISTRY:
+        if block is None and name is not None and isinstance(name[0], str) and name[0] in REGISTRY:
             return 1
         # A block that uses itself is reported by the expansion; here it must only end.
         if block is None or self.depth > len(self.spec.blocks):

@@ -191,27 +191,29 @@ class Expander:
     # -- blocks ---------------------------------------------------------------------------------------------------
 
     def block_call(self, call: BlockCall, value: Value | None, here: Here) -> Value | None:
-        if call.block.value not in self.spec.blocks and (layer := self.named_layer(call, here)) is not None:
-            return self.layer(layer, value, here)
+        name = call.block.evaluate(here.scope)
+        if isinstance(name, str) and name in REGISTRY:
+            layer = self.named_layer(call, name)
+            return None if layer is None else self.layer(layer, value, here)
         block = self.find_block(call, here.scope)
         name = self.own_name(call.siblings, block.name, here)
         value = self.block(block, call, value, here, here.names.path(name))
         here.names.remember(name, value)
         return value
 
-    def named_layer(self, call: BlockCall, here: Here) -> LayerCall | None:
-        """Return the layer that a ``use`` item names; None where it names a block."""
-        name = call.block.evaluate(here.scope)
-        if not isinstance(name, str) or name not in REGISTRY:
-            return None
+    def named_layer(self, call: BlockCall, name: str) -> LayerCall | None:
+        """Return the layer that a ``use`` item names; None where its arguments do not fit, which is reported."""
         if name not in call.layers:
             origin = Origin(source=self.collector.document.source, line=call.tree.line, column=call.tree.column)
             layer = LayerCall(
                 tree=call.tree, siblings=call.siblings, op=name, arguments=call.arguments, keys=call.keys, origin=origin
             )
-            arguments.check_call(layer, self.collector)
-            call.layers[name] = layer
+            call.layers[name] = layer if arguments.check_call(layer, self.collector) else None
         return call.layers[name]
+
+    def is_layer(self, call: BlockCall, here: Here) -> bool:
+        name = call.block.evaluate(here.scope)
+        return isinstance(name, str) and name in REGISTRY
 
     def find_block(self, call: BlockCall, scope: Scope) -> Block:
         name = call.block.evaluate(scope)
@@ -228,7 +230,10 @@ class Expander:
     def block(self, block: Block, call: BlockCall, value: Value | None, here: Here, path: str) -> Value | None:
         """Expand a block's body under ``path``; it sees its own names only."""
         source = self.incoming(call.siblings, value, here)
-        inner = Here(self.block_scope(block, call, here, source), Names(path), here.inherit(call.siblings))
+        scope = self.block_scope(block, call, here, source)
+        if scope is None:
+            return None
+        inner = Here(scope, Names(path), here.inherit(call.siblings))
         if block.frozen is not None and call.siblings.frozen is None:
             inner = inner._replace(inherited=inner.inherit(Siblings(frozen=block.frozen)))
         before = len(self.network.nodes)
@@ -239,13 +244,13 @@ class Expander:
         self.outgoing(call.siblings, result, here)
         return result
 
-    def block_scope(self, block: Block, call: BlockCall, here: Here, value: Value | None) -> Scope:
-        """Return the names inside a block: the file's, its parameters, its ``let``."""
+    def block_scope(self, block: Block, call: BlockCall, here: Here, value: Value | None) -> Scope | None:
+        """Return the names inside a block: the file's, its parameters, its ``let``; None where an argument is missing."""
         for name, key in call.keys.items():
             if name not in block.params:
                 hint = nearest(name, block.params) or f"it has {', '.join(block.params) or 'none'}"
                 self.collector.add("unknown-argument", f"block {block.name!r} has no parameter {name!r}", key, hint)
-        inner = self.file_scope.extended({})
+        inner, missing = self.file_scope.extended({}), False
         for name, default in block.params.items():
             given = call.arguments.get(name)
             if given is not None:
@@ -253,7 +258,11 @@ class Expander:
                 continue
             if name not in call.keys and default.literal and default.value is None:
                 self.collector.add("missing-argument", f"block {block.name!r} needs {name!r}", call.tree)
+                missing = True
+                continue
             bind(inner, name, default, self.file_scope, failed=False)
+        if missing:
+            return None
         self.let(block.let, inner, value)
         return inner
 
@@ -290,7 +299,7 @@ class Expander:
     def round(self, loop: Loop, value: Value | None, here: Here, part: str) -> Value | None:
         path, before = here.names.path(part), len(self.network.nodes)
         only = loop.body[0] if len(loop.body) == 1 else None
-        if isinstance(only, BlockCall) and only.siblings.name is None and self.named_layer(only, here) is None:
+        if isinstance(only, BlockCall) and only.siblings.name is None and not self.is_layer(only, here):
             # The index is the block's name: layer.2.1.conv_bn, not layer.2.1.basic.conv_bn.
             value = self.block(self.find_block(only, here.scope), only, value, here, path)
         else:

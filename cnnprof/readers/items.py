@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from cnnprof.layers import REGISTRY
@@ -139,14 +138,14 @@ class ItemParser:
         if tree is not None and not (isinstance(tree, Scalar) and tree.value is None):
             hint = "write {argument: value}"
             self.add("not-a-mapping", f"{what} must be a mapping of arguments", tree, hint)
-        return Mapping.of(tree, [])
+        return Mapping.of(tree, []) if tree is not None else Mapping(1, 1, [])
 
     # -- layers and blocks ----------------------------------------------------------------------------------------
 
     def call(self, name: str, key: Tree, body: Tree | None, tree: Mapping) -> Statement | None:
         if name in self.blocks:
             arguments, keys = expressions(self.collector, self.mapping(body, f"block {name!r}"))
-            block = Expression(Scalar.text(key, name))
+            block = Expression(Scalar.of(key, name))
             return BlockCall(tree=key, siblings=self.siblings(tree), block=block, arguments=arguments, keys=keys)
         if name in REGISTRY:
             return self.layer(name, key, body, tree)
@@ -244,8 +243,3 @@ class ItemParser:
 
     def _group(self, tree: Mapping, body: Tree) -> Group:
         return Group(tree=tree, siblings=self.siblings(tree), body=self.chain(body, "group"), side=False)
-
-
-def names_of(values: Iterable[Expression]) -> frozenset[str]:
-    """Return all names the formulas read."""
-    return frozenset().union(*(value.names for value in values))

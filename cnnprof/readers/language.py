@@ -5,7 +5,7 @@ Nothing is expanded here; what can be refused without knowing a shape is refused
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from cnnprof.layers import REGISTRY
@@ -92,7 +92,7 @@ class _Parser:
             return tree
         if tree is not None and not (isinstance(tree, Scalar) and tree.value is None):
             self.add("not-a-mapping", f"{what} must be a mapping (key: value)", tree)
-        return Mapping.empty()
+        return Mapping(1, 1, [])
 
     def text(self, tree: Tree | None, what: str) -> str | None:
         if tree is None:
@@ -150,7 +150,7 @@ class _Parser:
         for key, body in self.mapping(tree, "variants").entries:
             fields = self.mapping(body, f"variant {key.value!r}")
             inputs = self.inputs(fields, body, needed=False) if fields.get("input") or fields.get("inputs") else None
-            own = Mapping.of([entry for entry in fields.entries if entry[0].value not in ("input", "inputs")], fields)
+            own = Mapping.of(body, [entry for entry in fields.entries if entry[0].value not in ("input", "inputs")])
             for name, _ in own.entries:
                 if name.value not in params:
                     hint = nearest(str(name.value), params) or f"the file's params are {', '.join(params) or 'none'}"
@@ -225,5 +225,3 @@ class _Parser:
             return None
         return Fact(**found, holds=holds.value is not False if isinstance(holds, Scalar) else True)
 
-
-Parser = Callable[[Document], Spec]

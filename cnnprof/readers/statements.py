@@ -161,8 +161,8 @@ class BlockCall(Statement, kw_only=True):
     block: Expression
     arguments: dict[str, Expression]
     keys: dict[str, Tree]
-    layers: dict[str, LayerCall] = {}
-    """The layers this item turned out to name."""
+    layers: dict[str, LayerCall | None] = {}
+    """The layers this item turned out to name; None where the arguments do not fit."""
 
 
 class Loop(Statement, kw_only=True):
