@@ -1,0 +1,70 @@
+"""The list of commands, and how a command line becomes an exit code."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from cnnprof._version import __version__
+from cnnprof.cli.lazy import LazyGroup
+from cnnprof.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROGRAM = "cnnprof"
+COMMANDS = {
+    "analyze": ("cnnprof.cli.analyze:analyze", "Count what every layer of a network costs."),
+    "explain": ("cnnprof.cli.explain:explain", "Say more about an error code."),
+    "zoo": ("cnnprof.cli.zoo:zoo", "List the networks that come with cnnprof, or show one."),
+    "init": ("cnnprof.cli.init:init", "Write a commented specification to start from."),
+    "schema": ("cnnprof.cli.schema:schema", "Print the JSON Schema of specifications."),
+    "doctor": ("cnnprof.cli.doctor:doctor", "Show this environment and what is missing for what."),
+    "completion": ("cnnprof.cli.completion:completion", "Print the script that makes a shell complete commands."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> int:
+    """What a convolutional network costs, from one declarative specification.
+
+    A MODEL is a name of the zoo (vgg16), a specification's path, "-" for standard input, or a one-line pattern such as
+    "INPUT 3x32x32 -> [CONV3-64 -> RELU]*2 -> FC-10".
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+    return 0
+
+
+def invoke(argv: Sequence[str]) -> int:
+    """Run the command line and return its exit code.
+
+    Raises:
+        UsageError: click refuses the arguments.
+    """
+    if f"_{PROGRAM.upper()}_COMPLETE" in os.environ:
+        cli.main(list(argv), prog_name=PROGRAM)  # a shell asks for completions: click answers and exits
+    try:
+        with cli.make_context(PROGRAM, list(argv)) as ctx:
+            return int(cli.invoke(ctx) or 0)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        raise _usage(error) from error
+
+
+def _usage(error: click.ClickException) -> UsageError:
+    message = " ".join(error.format_message().split()).rstrip(".")
+    ctx = getattr(error, "ctx", None)
+    path = ctx.command_path if ctx else PROGRAM
+    where = path.removeprefix(PROGRAM).strip()
+    return UsageError(f"{where}: {message}" if where else message, hint=f"see {path} --help")
