@@ -5,7 +5,7 @@ Window i of o over s elements reaches from ⌊i·s/o⌋ to ⌈(i + 1)·s/o⌉, s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnnprof.errors import LayerError
 from cnnprof.layers.base import Example, Inputs, Layer, check_at_least, one_input, product
@@ -33,7 +33,7 @@ class AdaptivePool(Layer, frozen=True):
     output_size: OutputSize
 
     def __post_init__(self) -> None:
-        size = self.output_size
+        size: Any = self.output_size
         sizes = (size,) * self.dims if isinstance(size, int) else tuple(size or ())
         if len(sizes) != self.dims:
             raise LayerError(f"output_size needs a number or a list of {self.dims}, got {size}", argument="output_size")

@@ -96,7 +96,7 @@ def _module(windows: tuple[Window, ...], weight: Shape, bias: Shape | None) -> t
     # torch.nn.functional.pad wants the last axis first.
     pads = [pad for window in reversed(windows) for pad in (window.pad_low, window.pad_high)]
 
-    class LocallyConnected(torch.nn.Module):
+    class LocallyConnected(torch.nn.Module):  # type: ignore[misc] # torch is not followed
         def __init__(self) -> None:
             super().__init__()
             bound = patch**-0.5

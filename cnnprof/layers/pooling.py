@@ -34,7 +34,8 @@ class Pool(Layer, frozen=True):
 
     def _normalise(self) -> None:
         normalise(self, "kernel_size", self.dims, at_least=1)
-        if self.stride is None:
+        stride: Any = self.stride
+        if stride is None:
             set_normalised(self, "stride", self.kernel_size)
         normalise(self, "stride", self.dims, at_least=1)
 
