@@ -1,0 +1,67 @@
+"""Cells to text, and text that cannot act: what a name holds is shown, never obeyed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cnnprof.report.base import AtLeast, Column, Value
+from cnnprof.units import at_least, count, dimensions, memory, percent
+
+UNKNOWN_TEXT = "?"
+
+_NUMBERS: dict[str, Callable[[Any], str]] = {"count": count, "bytes": memory, "share": percent}
+_COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#\[)")
+"""How a build log recognises commands: ``::error::`` at the start of a line, ``##[error]`` anywhere."""
+
+
+def text(column: Column, value: Value) -> str:
+    """Return a cell as people read it: separators, units, ``≥`` for lower bounds, ``?`` for what is unknown.
+
+    The text of names is unescaped still; each format escapes for itself.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, AtLeast):
+        return at_least(text(column, value.value)) if value.value else UNKNOWN_TEXT
+    if isinstance(value, int | float) and column.kind in _NUMBERS:
+        return _NUMBERS[column.kind](value)
+    if isinstance(value, tuple):
+        return _sizes(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={plain(each)}" for key, each in value.items())
+    return str(value)
+
+
+def _sizes(value: tuple[Any, ...]) -> str:
+    """Return ``64×56×56, 64×56×56`` for shapes, ``0×1`` for one number per axis."""
+    if value and isinstance(value[0], int):
+        return dimensions(value)
+    return ", ".join(dimensions(each) for each in value)
+
+
+def plain(value: Any) -> str:
+    """Return an argument as the specification language writes it: ``true``, ``null``, ``[3, 3]``."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(plain(each) for each in value)}]"
+    return str(value)
+
+
+def visible(value: str) -> str:
+    """Return text with everything that could act on a terminal or in a build log shown as an escape.
+
+    That is: control characters (ESC, newlines, C1), bidirectional and other invisible characters, lone surrogates,
+    and the marks of workflow commands.
+    """
+    if value.isascii() and value.isprintable():
+        shown = value
+    else:
+        shown = "".join(char if char.isprintable() else _escaped(char) for char in value)
+    return _COMMAND.sub(lambda found: f"{found[1] or ''}\\x{ord(found[0][-1]):02x}", shown)
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,49 @@
+"""What every table says about a result besides its numbers: title, definitions, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from cnnprof.report.base import Column
+from cnnprof.units import Layout, dimensions, displayed
+
+if TYPE_CHECKING:
+    from cnnprof.model.analysis import Analysis
+
+
+def definitions(columns: Iterable[Column]) -> tuple[tuple[str, str], ...]:
+    """Return id and definition of every column that has one."""
+    return tuple((column.id, column.definition) for column in columns if column.help)
+
+
+def blocks_of(analysis: Analysis) -> dict[str, str]:
+    """Return the path of every named block with its name: the module's class, or the block of the specification."""
+    return {each.path: label for each in analysis.containers if (label := each.module or each.block)}
+
+
+def title(analysis: Analysis, layout: Layout) -> str:
+    """Return what was counted: model, input, batch, dtype, number of layers."""
+    parts = [analysis.model, f"input {input_text(analysis, layout)}", f"batch {analysis.batch}", analysis.dtype]
+    return ", ".join([*parts, f"{analysis.totals.layers} layers"])
+
+
+def input_text(analysis: Analysis, layout: Layout) -> str:
+    """Return the shape of one sample: ``3×224×224``; several inputs are joined by ``+``."""
+    return " + ".join(
+        dimensions(displayed((1, *each.shape), layout=layout)) if each.shape else "scalar" for each in analysis.inputs
+    )
+
+
+def notes(analysis: Analysis) -> tuple[str, ...]:
+    """Return what a reader should know, unknown operators first; each layer's own note names the layer."""
+    unknown = analysis.totals.unknown_ops
+    bound = f"the totals are lower bounds (≥): they exclude {many(len(unknown), 'unknown operator')}"
+    notes = [f"{bound}: {', '.join(unknown)}"] if unknown else []
+    told = (note for note in analysis.notes if note.code != "unknown-operator")  # the table marks each with a ?
+    return (*notes, *(f"{note.layer}: {note.message}" if note.layer else note.message for note in told))
+
+
+def many(number: int, thing: str) -> str:
+    """Return ``1 layer`` or ``2 layers``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

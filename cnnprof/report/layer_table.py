@@ -1,0 +1,145 @@
+"""The table of layers: every layer or the sums of blocks, sorted, cut to the first few."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from cnnprof.errors import UsageError
+from cnnprof.report.base import AtLeast, Column, Line, Table, Value, add_up
+from cnnprof.report.columns import DEFAULT, OPTIONAL, LayerColumn, View, find
+from cnnprof.report.describe import blocks_of, definitions, notes, title
+from cnnprof.units import Layout
+
+if TYPE_CHECKING:
+    from cnnprof.model.analysis import Analysis, Row
+
+_DEEPEST = 32
+"""Levels of the tree of names; the dots of a longer name are part of its last word."""
+
+
+def layer_table(
+    analysis: Analysis,
+    *,
+    columns: Sequence[str] | None = None,
+    depth: int | None = None,
+    sort: str | None = None,
+    top: int | None = None,
+    layout: Layout = "chw",
+) -> Table:
+    """Return one line per layer, or per block at ``depth``.
+
+    Args:
+        analysis: the result.
+        columns: ids of ``LAYER_COLUMNS``; None for the usual ones.
+        depth: add up everything below this many words of the dotted names; None for every layer.
+        sort: id of the column to sort by, numbers descending, text ascending.
+        top: keep this many lines; the others are added up in ``Table.rest``.
+        layout: where shapes show their channels.
+
+    Raises:
+        UsageError: an unknown column, or ``depth`` or ``top`` below 1.
+    """
+    _check_at_least_one("depth", depth)
+    _check_at_least_one("top", top)
+    chosen = find((*DEFAULT, *OPTIONAL) if columns is None else columns)
+    # The column to sort by need not be shown: it rides along and is cut off at the end.
+    sorter = find([sort]) if sort is not None else ()
+    wide = (*chosen, *sorter)
+    lines = _layer_lines(analysis, wide, depth, View(analysis, layout))
+    if sorter:
+        lines = sorted(lines, key=lambda line: _order(sorter[0].column, line.cells[-1]))
+    kept, others = lines[:top], lines[top:] if top is not None else []
+    shown = tuple(each.column for each in chosen)
+    return Table(
+        id="layers",
+        title=title(analysis, layout),
+        columns=shown,
+        lines=tuple(Line(line.cells[: len(chosen)], line.path) for line in kept),
+        totals=(Line(_labelled(shown, "total", tuple(each.sum(analysis) for each in chosen))),),
+        rest=_rest(shown, others),
+        notes=notes(analysis),
+        definitions=definitions(shown),
+        blocks=blocks_of(analysis),
+        tree=not sorter and top is None,
+        optional=OPTIONAL if columns is None else (),
+    )
+
+
+def _check_at_least_one(option: str, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise UsageError(f"{option} must be >= 1, got {value}", code=f"bad-{option}")
+
+
+def _layer_lines(analysis: Analysis, columns: Sequence[LayerColumn], depth: int | None, view: View) -> list[Line]:
+    if depth is None:
+        return [_line(row, columns, view) for row in analysis.rows]
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in analysis.rows:
+        groups.setdefault(_path(row.name)[:depth], []).append(row)
+    blocks = blocks_of(analysis)
+    return [
+        _line(rows[0], columns, view)
+        if [_path(row.name) for row in rows] == [path]
+        else _block(path, rows, columns, view, blocks)
+        for path, rows in groups.items()
+    ]
+
+
+def _path(name: str) -> tuple[str, ...]:
+    return tuple(name.split(".", _DEEPEST - 1))
+
+
+def _line(row: Row, columns: Sequence[LayerColumn], view: View) -> Line:
+    return Line(tuple(each.cell(row, view) for each in columns), _path(row.name))
+
+
+def _block(
+    path: tuple[str, ...], rows: Sequence[Row], columns: Sequence[LayerColumn], view: View, blocks: Mapping[str, str]
+) -> Line:
+    """Return the sums over a block; its name, its kind and what it reads are its own."""
+    shown = [each.column for each in columns]
+    name = ".".join(path)
+    special: dict[str, Value] = {"name": name, "input": _outside_inputs(rows, view)}
+    if name in blocks:
+        special["op"] = blocks[name]
+    cells = zip(shown, add_up(shown, [_line(row, columns, view) for row in rows]), strict=True)
+    return Line(tuple(special.get(column.id, value) for column, value in cells), path)
+
+
+def _outside_inputs(rows: Sequence[Row], view: View) -> Value:
+    """Return the shapes of what a block reads from outside, each tensor once."""
+    inside = {row.name for row in rows}
+    seen = {
+        edge: tensor
+        for row in rows
+        for edge, tensor in zip(row.edges, row.inputs, strict=True)
+        if edge.node not in inside
+    }
+    return view.shapes(seen.values())
+
+
+def _order(column: Column, value: Value) -> tuple[int, float | str]:
+    """Numbers descending (lower bounds by what is known), then text ascending, then what has no value."""
+    if isinstance(value, AtLeast):
+        value = value.value
+    if isinstance(value, int | float):
+        return (0, -value)
+    if value is None:
+        return (2, "")
+    return (1, value if isinstance(value, str) else repr((column.kind, value)))
+
+
+def _labelled(columns: Sequence[Column], label: str, cells: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Put a label into the first column that is text."""
+    at = next((index for index, column in enumerate(columns) if not column.numeric), None)
+    return tuple(label if index == at else cell for index, cell in enumerate(cells))
+
+
+def _rest(columns: Sequence[Column], lines: Sequence[Line]) -> Line | None:
+    if not lines:
+        return None
+    sums = tuple(
+        cell if column.join == "sum" else None for column, cell in zip(columns, add_up(columns, lines), strict=True)
+    )
+    return Line(_labelled(columns, f"{len(lines)} more", sums))

@@ -1,0 +1,46 @@
+"""Results to tables of plain data. This is the door; each kind of table has its own file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cnnprof.report.base import Report, Screen
+from cnnprof.report.columns import LAYER_COLUMNS
+from cnnprof.report.layer_table import layer_table
+from cnnprof.report.records import ZOO_COLUMNS, record_table, zoo_table
+from cnnprof.report.totals import summary_table, totals_table
+from cnnprof.report.transfers import transfers_table
+from cnnprof.units import Layout
+
+if TYPE_CHECKING:
+    from cnnprof.model.analysis import Analysis
+
+__all__ = [
+    "LAYER_COLUMNS", "ZOO_COLUMNS", "layer_table", "record_table", "report", "summary_table", "totals_table",
+    "transfers_table", "zoo_table",
+]  # fmt: skip
+
+
+def report(
+    analyses: Sequence[Analysis],
+    *,
+    columns: Sequence[str] | None = None,
+    depth: int | None = None,
+    sort: str | None = None,
+    top: int | None = None,
+    layout: Layout = "chw",
+    screen: Screen | None = None,
+) -> Report:
+    """Return what the command line prints: one result as its layers, totals and traffic, several as one line each.
+
+    Raises:
+        UsageError: as for ``layer_table``; or no result at all.
+    """
+    screen = screen or Screen()
+    if len(analyses) != 1:
+        return Report(summary_table(analyses, layout=layout), tuple(analyses), (), screen)
+    (only,) = analyses
+    main = layer_table(only, columns=columns, depth=depth, sort=sort, top=top, layout=layout)
+    extra = (totals_table(only), *([transfers_table(only)] if only.transfers else []))
+    return Report(main, (only,), extra, screen)
