@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import LayerError
-from cnnprof.layers.base import Example, Inputs, Ints, product
+from cnnprof.layers.base import Example, Inputs, Ints, check_at_least, product
 from cnnprof.layers.calls import FunctionLayer, functional
 from cnnprof.layers.dims import dimension, dimensions, floating, full, listed, one_dtype
 from cnnprof.layers.registry import register
@@ -91,6 +91,7 @@ class Reduction(FunctionLayer, frozen=True):
 
     def __post_init__(self) -> None:
         set_normalised(self, "dim", listed(self.dim))
+        check_at_least(len(self.dim), 1, "the number of dimensions in dim")
 
     def _axes(self, shape: Shape) -> tuple[int, ...]:
         return dimensions(listed(self.dim), len(shape))

@@ -106,6 +106,7 @@ class Unflatten(ViewLayer, frozen=True):
 
     def __post_init__(self) -> None:
         set_normalised(self, "unflattened_size", listed(self.unflattened_size))
+        check_at_least(len(self.unflattened_size), 1, "the number of sizes in unflattened_size")
         check_sizes(self.unflattened_size, "unflattened_size")
 
     def outputs(self, inputs: Inputs) -> Inputs:

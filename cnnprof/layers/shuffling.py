@@ -82,6 +82,7 @@ class Roll(FunctionLayer, frozen=True):
     def __post_init__(self) -> None:
         set_normalised(self, "shifts", listed(self.shifts))
         set_normalised(self, "dims", listed(self.dims))
+        check_at_least(len(self.shifts), 1, "the number of shifts")
         if len(self.shifts) != len(self.dims):
             raise LayerError(
                 f"shifts needs one number per dimension of dims, got {list(self.shifts)} for {list(self.dims)}",

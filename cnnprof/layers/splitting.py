@@ -9,7 +9,7 @@ from cnnprof.layers.base import Example, Inputs, check_at_least, text
 from cnnprof.layers.calls import ViewLayer, functional
 from cnnprof.layers.dims import dimension, listed
 from cnnprof.layers.registry import register
-from cnnprof.model.graph import Shape, TensorSpec
+from cnnprof.model.graph import TensorSpec
 from cnnprof.model.plain import set_normalised
 
 if TYPE_CHECKING:
@@ -18,34 +18,28 @@ if TYPE_CHECKING:
     import torch
 
 
+MOST_PIECES = 10_000
+"""Outputs of one layer: beyond any network, and small enough to list."""
+
+
 def resized(tensor: TensorSpec, axis: int, size: int) -> TensorSpec:
     """Return the tensor with another size along one dimension."""
     return TensorSpec((*tensor.shape[:axis], size, *tensor.shape[axis + 1 :]), tensor.dtype)
 
 
-def parts(size: int, each: int) -> list[int]:
-    """Return the sizes of ``size`` cut into pieces of ``each``, the last one smaller where it does not divide."""
+def parts(size: int, each: int, argument: str) -> list[int]:
+    """Return the sizes of ``size`` cut into pieces of ``each``, the last one smaller where it does not divide.
+
+    Raises:
+        LayerError: there would be more than ``MOST_PIECES``.
+    """
+    if size > each * MOST_PIECES:
+        raise LayerError(f"{size} in pieces of {each} makes more than {MOST_PIECES} outputs", argument=argument)
     return [each] * (size // each) + ([size % each] if size % each else [])
 
 
-class Cut(ViewLayer, frozen=True):
-    """A tensor cut along ``dim`` into several outputs."""
-
-    def _axis(self, shape: Shape) -> int:
-        dim: int = getattr(self, "dim", 1)
-        return dimension(dim, len(shape))
-
-    def _sizes(self, size: int) -> Sequence[int]:
-        raise NotImplementedError
-
-    def outputs(self, inputs: Inputs) -> Inputs:
-        tensor = inputs[0]
-        axis = self._axis(tensor.shape)
-        return tuple(resized(tensor, axis, size) for size in self._sizes(tensor.shape[axis]))
-
-
 @register("split")
-class Split(Cut, frozen=True):
+class Split(ViewLayer, frozen=True):
     """Pieces of a size or of listed sizes along ``dim``: N×C×H×W to N×C₁×H×W, N×C₂×H×W, … as torch.split.
 
     Of one size given, the last piece may be smaller. ``dim`` is 1 by default, the channels; torch's own default 0
@@ -68,10 +62,14 @@ class Split(Cut, frozen=True):
         if not isinstance(self.split_size_or_sections, int):
             set_normalised(self, "split_size_or_sections", tuple(self.split_size_or_sections))
 
+    def outputs(self, inputs: Inputs) -> Inputs:
+        axis = dimension(self.dim, len(inputs[0].shape))
+        return tuple(resized(inputs[0], axis, size) for size in self._sizes(inputs[0].shape[axis]))
+
     def _sizes(self, size: int) -> Sequence[int]:
         asked = self.split_size_or_sections
         if isinstance(asked, int):
-            return parts(size, asked)
+            return parts(size, asked, "split_size_or_sections")
         if sum(asked) != size:
             raise LayerError(
                 f"sections {list(asked)} add up to {sum(asked)}, but dimension {self.dim} has {size}",
@@ -84,7 +82,7 @@ class Split(Cut, frozen=True):
 
 
 @register("chunk")
-class Chunk(Cut, frozen=True):
+class Chunk(ViewLayer, frozen=True):
     """At most ``chunks`` equal pieces along ``dim``: N×C×H×W to N×(C/2)×H×W twice for 2, as torch.chunk.
 
     The last piece may be smaller. ``dim`` is 1 by default, the channels; torch's own default 0 would cut the batch.
@@ -100,8 +98,11 @@ class Chunk(Cut, frozen=True):
     def __post_init__(self) -> None:
         check_at_least(self.chunks, 1, "chunks")
 
-    def _sizes(self, size: int) -> Sequence[int]:
-        return parts(size, -(-size // self.chunks))
+    def outputs(self, inputs: Inputs) -> Inputs:
+        axis = dimension(self.dim, len(inputs[0].shape))
+        size = inputs[0].shape[axis]
+        each = -(-size // self.chunks)
+        return tuple(resized(inputs[0], axis, piece) for piece in parts(size, each, "chunks"))
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         return functional(self, lambda value: value.chunk(self.chunks, self.dim))
@@ -129,7 +130,8 @@ class Slice(ViewLayer, frozen=True):
     def outputs(self, inputs: Inputs) -> Inputs:
         tensor = inputs[0]
         axis = dimension(self.dim, len(tensor.shape))
-        size = len(range(*slice(self.start, self.end, self.step).indices(tensor.shape[axis])))
+        first, beyond, step = slice(self.start, self.end, self.step).indices(tensor.shape[axis])
+        size = -((first - beyond) // step)
         if size < 1:
             raise LayerError(
                 f"nothing lies between start {self.start} and end {self.end} in dimension {axis} of "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from cnnprof.errors import LayerError
@@ -64,13 +65,14 @@ class Upsample(Layer, frozen=True):
             value = getattr(self, argument)
             if isinstance(value, list):
                 set_normalised(self, argument, tuple(value))
+        if self.scale_factor is not None:
+            _check_factors(self.scale_factor)
 
     def _sizes(self, shape: Shape) -> tuple[int, ...]:
         dims = len(shape) - 2
         if self.size is not None:
             return ntuple(self.size, dims, "size", at_least=1)
-        factors = _floats(self.scale_factor, dims)
-        return tuple(int(size * factor) for size, factor in zip(shape[2:], factors, strict=True))
+        return _scaled(shape[2:], self.scale_factor or 1.0)
 
     def outputs(self, inputs: Inputs) -> Inputs:
         tensor = inputs[0]
@@ -98,10 +100,18 @@ class Upsample(Layer, frozen=True):
         return nn.Upsample(self.size, self.scale_factor, self.mode, self.align_corners)
 
 
-def _floats(value: Floats | float | None, count: int) -> tuple[float, ...]:
-    values = value if isinstance(value, tuple) else (float(value or 0),) * count
-    if len(values) != count:
+def _check_factors(factors: Floats | float) -> None:
+    for factor in factors if isinstance(factors, tuple) else (factors,):
+        if not 0 < factor < math.inf:
+            raise LayerError(f"scale_factor must be > 0 and finite, got {factor}", argument="scale_factor")
+
+
+def _scaled(sizes: Shape, factors: Floats | float) -> tuple[int, ...]:
+    each = factors if isinstance(factors, tuple) else (factors,) * len(sizes)
+    if len(each) != len(sizes):
         raise LayerError(
-            f"scale_factor needs 1 or {count} numbers, got {list(values)}", argument="scale_factor", code="bad-shape"
+            f"scale_factor needs 1 or {len(sizes)} numbers, got {list(each)}",
+            argument="scale_factor",
+            code="bad-shape",
         )
-    return values
+    return tuple(int(size * factor) for size, factor in zip(sizes, each, strict=True))
