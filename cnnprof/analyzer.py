@@ -101,8 +101,9 @@ def _row(node: Node, inputs: tuple[TensorSpec, ...], dtype: str, output_name: st
     try:
         return _known(node, of(node), inputs, dtype, output_name)
     except LayerError as error:
-        error.message = f"{node.name} ({node.op}): {error.message}"
-        raise
+        raise LayerError(
+            f"{node.name} ({node.op}): {error.message}", argument=error.argument, hint=error.hint, code=error.code
+        ) from None
 
 
 def _known(node: Node, layer: Layer, inputs: tuple[TensorSpec, ...], dtype: str, output_name: str | None) -> Row:
@@ -174,7 +175,8 @@ def _unknown(node: Node, inputs: tuple[TensorSpec, ...], output_name: str | None
     return Row(
         name=node.name, op=node.op, args=node.args, origin=node.origin, edges=node.inputs, inputs=inputs,
         outputs=node.recorded, trainable_params=0, frozen_params=0, buffers=0, statistics=0, bias_params=0,
-        param_bytes=0, buffer_bytes=0, events=_NOTHING, storage="new", activations=0, activation_bytes=0, read_bytes=0, write_bytes=0,
+        param_bytes=0, buffer_bytes=0, events=_NOTHING, storage="new", activations=0, activation_bytes=0,
+        read_bytes=0, write_bytes=0,
         known=False, when=node.when, place=node.place, frozen=node.frozen, output_name=output_name,
     )  # fmt: skip
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from cnnprof.model.graph import Container, Edge, Fact, Input, Origin, TensorSpec
 from cnnprof.model.plain import Plain, to_builtins
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cnnprof.model.graph import Container, Edge, Fact, Input, Origin, TensorSpec
-
 SCHEMA = "cnnprof/analysis/1"
 DERIVED = ("params", "macs", "flops", "ops")
 """Properties of rows and totals that stand beside their fields wherever a result leaves the program."""
 COUNTS = (
-    "trainable_params", "frozen_params", "buffers", "statistics", "bias_params", "param_bytes", "buffer_bytes", "events",
-    "activations", "activation_bytes", "read_bytes", "write_bytes", "torchsummary_outputs",
+    "trainable_params", "frozen_params", "buffers", "statistics", "bias_params", "param_bytes", "buffer_bytes",
+    "events", "activations", "activation_bytes", "read_bytes", "write_bytes", "torchsummary_outputs",
 )  # fmt: skip
 """Fields of a row that are missing where the operator is unknown."""
 

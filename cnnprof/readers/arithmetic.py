@@ -135,6 +135,16 @@ def element(values: Any, index: Any, offset: int) -> Any:
     return values[index]
 
 
+def stretch(values: Any, start: Any, stop: Any, offset: int) -> Any:
+    """Return ``values[start:stop]`` of a list; None is the end on that side, as an omitted bound."""
+    if not isinstance(values, list):
+        raise FormulaError("bad-type", f"only a list has a slice, got {show(values)}", offset)
+    for bound in (start, stop):
+        if bound is not None and type(bound) is not int:
+            raise FormulaError("bad-type", f"a slice goes between whole numbers, got {show(bound)}", offset)
+    return values[start:stop]
+
+
 def collect(values: list[Any], offset: int) -> list[Any]:
     """Return ``values``, a new list, if it is not too long with all lists inside it.
 

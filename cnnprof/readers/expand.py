@@ -245,7 +245,7 @@ class Expander:
         return result
 
     def block_scope(self, block: Block, call: BlockCall, here: Here, value: Value | None) -> Scope | None:
-        """Return the names inside a block: the file's, its parameters, its ``let``; None where an argument is missing."""
+        """Return the names inside a block: the file's, its parameters, its ``let``; None if an argument is missing."""
         for name, key in call.keys.items():
             if name not in block.params:
                 hint = nearest(name, block.params) or f"it has {', '.join(block.params) or 'none'}"
@@ -282,15 +282,12 @@ class Expander:
         rounds = zipped(loop, lambda expression: (expression.evaluate(here.scope),))
         name = self.own_name(loop.siblings, "loop", here) if loop.siblings.name else None
         before = len(self.network.nodes)
-        for index, variables in enumerate(rounds or ()):
+        for index, variables in enumerate(({} for _ in rounds) if isinstance(rounds, range) else rounds or ()):
             self.step(loop.tree)
-            inner = here.scope.extended(
-                {"index": index} if isinstance(variables, int) else {**variables, "index": index}
-            )
+            inner = here.scope.extended({**variables, "index": index})
             self.let(loop.let, inner, value)
-            value = self.round(
-                loop, value, here._replace(scope=inner), f"{name}.{index}" if name else here.names.index()
-            )
+            part = f"{name}.{index}" if name else here.names.index()
+            value = self.round(loop, value, here._replace(scope=inner), part)
         if name:
             here.names.remember(name, value)
             self.network.contain(here.names.path(name), before)

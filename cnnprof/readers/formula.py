@@ -11,7 +11,7 @@ definitions, no names but those of the specification, and no calls but those of 
     sum        = product {("+" | "-") product}
     product    = sign {("*" | "//" | "%" | "/") sign}          / always gives a float, as in Python
     sign       = ("-" | "+") sign | element
-    element    = atom {"[" choice "]"}
+    element    = atom {"[" (choice | [choice] ":" [choice]) "]"}      an index, or a slice as in Python
     atom       = number | text | name | true | false | null | "(" choice ")" | "[" list "]" | function "(" list ")"
     list       = [choice {"," choice} [","]]
 
@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from cnnprof.readers.arithmetic import (
     ADDITIVE,
@@ -39,6 +39,7 @@ from cnnprof.readers.arithmetic import (
     compare,
     element,
     negate,
+    stretch,
     too_long,
     truth,
 )
@@ -47,6 +48,10 @@ Value = int | float | bool | str | list["Value"] | None
 Scope = Mapping[str, Value]
 Compiled = Callable[[Scope], Any]
 """A part of a formula, ready to be evaluated."""
+
+Part = TypeVar("Part")
+Index = tuple[Compiled | None, ...]
+"""What stands in brackets: one position, or the ends of a slice."""
 
 LONGEST = 1_000
 """Characters in a formula."""
@@ -105,7 +110,7 @@ class Token(NamedTuple):
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)|(?P<name>[^\W\d]\w*)"
-    r"|(?P<text>'[^'\\]*'|\"[^\"\\]*\")|(?P<operator>//|\*\*|[=!<>]=|[-+*/%<>()\[\],])|(?P<end>\Z)|(?P<other>.))",
+    r"|(?P<text>'[^'\\]*'|\"[^\"\\]*\")|(?P<operator>//|\*\*|[=!<>]=|[-+*/%<>()\[\],:])|(?P<end>\Z)|(?P<other>.))",
     re.DOTALL,
 )
 _WORDS = frozenset({"if", "else", "or", "and", "not", "in"})
@@ -117,7 +122,7 @@ _ABSENT = {
     "**": "there is no power: multiply",
     "=": "equality is written ==",
     ".": "there are no attributes",
-    ":": "there are no slices and no definitions",
+    ":": "a colon stands in a slice only: values[from:to]",
     "\\": "a text has no backslash",
     "'": "the text is not closed",
     '"': "the text is not closed",
@@ -211,12 +216,20 @@ class _Parser:
 
     def element(self) -> Compiled:
         value = self.atom()
-        indices = []
+        indices: list[tuple[Index, int]] = []
         while self.next.kind == "[":
             offset = self.take().offset
-            indices.append((self.nested(self.choice), offset))
+            indices.append((self.nested(self.index), offset))
             self.expect("]")
         return _elements(value, indices) if indices else value
+
+    def index(self) -> Index:
+        """Parse ``3``, ``1:``, ``:3``, ``1:3`` or ``:``: one position, or the two ends of a slice."""
+        start = None if self.next.kind == ":" else self.choice()
+        if self.next.kind != ":":
+            return (start or self.choice(),)
+        self.take()
+        return (start, None if self.next.kind == "]" else self.choice())
 
     def atom(self) -> Compiled:
         kind, text, offset = self.next
@@ -286,7 +299,7 @@ class _Parser:
             self.unexpected(kind)
         self.take()
 
-    def nested(self, part: Callable[[], Compiled]) -> Compiled:
+    def nested(self, part: Callable[[], Part]) -> Part:
         self.depth += 1
         if self.depth > DEEPEST:
             raise FormulaError("formula-too-deep", f"nested deeper than {DEEPEST}", self.next.offset)
@@ -388,11 +401,12 @@ def _values(items: list[Compiled], scope: Scope, offset: int) -> list[Any]:
     return values
 
 
-def _elements(value: Compiled, indices: list[tuple[Compiled, int]]) -> Compiled:
+def _elements(value: Compiled, indices: list[tuple[Index, int]]) -> Compiled:
     def pick(scope: Scope) -> Any:
         found = value(scope)
         for index, offset in indices:
-            found = element(found, index(scope), offset)
+            ends = [None if end is None else end(scope) for end in index]
+            found = element(found, ends[0], offset) if len(ends) == 1 else stretch(found, ends[0], ends[1], offset)
         return found
 
     return pick

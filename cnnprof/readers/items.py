@@ -48,7 +48,8 @@ def valid_name(name: object) -> bool:
 
 def expressions(collector: Collector, tree: Mapping | None) -> tuple[dict[str, Expression], dict[str, Tree]]:
     """Return the values of a mapping and where each key stands."""
-    values, keys = {}, {}
+    values: dict[str, Expression] = {}
+    keys: dict[str, Tree] = {}
     for key, body in tree.entries if tree is not None else ():
         keys[str(key.value)] = key
         try:
@@ -84,7 +85,8 @@ class ItemParser:
             return None
         kinds = [entry for entry in tree.entries if entry[0].value not in _BESIDE]
         if len(kinds) != 1:
-            return self.wrong_kinds(tree, [str(key.value) for key, _ in kinds])
+            self.wrong_kinds(tree, [str(key.value) for key, _ in kinds])
+            return None
         key, body = kinds[0]
         name = str(key.value)
         self.check_companions(tree, name)

@@ -10,6 +10,7 @@ import msgspec
 
 from cnnprof.errors import CnnprofError
 from cnnprof.readers import formula as formulas
+from cnnprof.readers.arithmetic import FormulaError
 from cnnprof.readers.tree import Mapping as MappingTree
 from cnnprof.readers.tree import Scalar, Sequence, Tree
 
@@ -37,6 +38,7 @@ class Expression:
         self.tree = tree
         self.names: frozenset[str] = frozenset()
         self.value: Any = None
+        self.literal = True
         self._formula: formulas.Formula | None = None
         self._items: list[Expression] = []
         if isinstance(tree, Scalar):
@@ -59,7 +61,7 @@ class Expression:
         if isinstance(tree.value, str) and tree.value.startswith("="):
             try:
                 self._formula = formulas.parse(tree.value[1:])
-            except formulas.FormulaError as error:
+            except FormulaError as error:
                 raise ExpressionError(tree, error.code, f"formula {tree.value!r}: {error.message}") from None
             self.names = self._formula.names
 
@@ -75,7 +77,7 @@ class Expression:
             return [item.evaluate(scope) for item in self._items]
         try:
             return self._formula.evaluate(scope)
-        except formulas.FormulaError as error:
+        except FormulaError as error:
             raise ExpressionError(self.tree, error.code, f"formula '={self._formula.text}': {error.message}") from None
 
 
@@ -98,7 +100,7 @@ class Template(Expression):
         for index, piece in enumerate(re.split(r"\{=([^{}]*)\}", text)):
             try:
                 self._pieces.append(formulas.parse(piece) if index % 2 else piece)
-            except formulas.FormulaError as error:
+            except FormulaError as error:
                 raise ExpressionError(self.tree, error.code, f"formula {piece!r}: {error.message}") from None
         self.names = frozenset().union(*(p.names for p in self._pieces if not isinstance(p, str)))
         self.literal = False
@@ -111,7 +113,7 @@ class Template(Expression):
     def _piece(self, formula: formulas.Formula, scope: Scope) -> str:
         try:
             value = formula.evaluate(scope)
-        except formulas.FormulaError as error:
+        except FormulaError as error:
             raise ExpressionError(self.tree, error.code, f"formula '{formula.text}': {error.message}") from None
         if isinstance(value, bool) or not isinstance(value, (int, str)):
             message = f"a name takes whole numbers and texts, formula '{formula.text}' gives {value!r}"
