@@ -68,13 +68,13 @@ def mebibytes(size: int) -> str:
 
 def percent(fraction: float) -> str:
     """Return a share with one decimal: ``12.0 %``. What is not nothing (or not all) is never rounded to it."""
-    if fraction == 0:
-        return "0 %"
+    if fraction in {0, 1}:
+        return f"{100 * fraction:.0f} %"
     text = f"{100 * fraction:.1f}"
     if text == "0.0":
         return "<0.1 %"
-    if text == "100.0" and fraction < 1:
-        return ">99.9 %"
+    if text == "100.0":
+        return ">99.9 %" if fraction < 1 else "100 %"
     return f"{text} %"
 
 

@@ -1,7 +1,7 @@
 """Results to text. A format is one function, ``render(report: Report) -> str``, in a file of its own.
 
 ``Report`` (``base.py``) holds the results, the tables made of them (``tables.py``) and the screen they are meant for.
-A renderer returns text and writes nothing; whoever calls it opens files and picks the encoding (UTF-8, ``\\n``).
+A renderer returns text and writes nothing; whoever calls it opens files and picks the encoding (UTF-8).
 Numbers reach a renderer as numbers; names reach it as they are, and it must see to it that they cannot act.
 
 A new format is one file and one line in ``FORMATS``. Nothing here is imported before it is used.

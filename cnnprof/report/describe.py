@@ -39,9 +39,18 @@ def notes(analysis: Analysis) -> tuple[str, ...]:
     """Return what a reader should know, unknown operators first; each layer's own note names the layer."""
     unknown = analysis.totals.unknown_ops
     bound = f"the totals are lower bounds (≥): they exclude {many(len(unknown), 'unknown operator')}"
-    notes = [f"{bound}: {', '.join(unknown)}"] if unknown else []
-    told = (note for note in analysis.notes if note.code != "unknown-operator")  # the table marks each with a ?
-    return (*notes, *(f"{note.layer}: {note.message}" if note.layer else note.message for note in told))
+    found = [f"{bound}: {', '.join(unknown)}"] if unknown else []
+    # The table marks each unknown layer with a ?, so that its own note would say it twice.
+    told = [note for note in analysis.notes if note.code != "unknown-operator"]
+    found += [f"{note.layer}: {note.message}" if note.layer else note.message for note in told]
+    return (*found, *_training_only(analysis))
+
+
+def _training_only(analysis: Analysis) -> list[str]:
+    count = sum(row.when == "train" for row in analysis.rows)
+    run = "layer runs" if count == 1 else "layers run"
+    says = f"{count} {run} in training only: parameters count, work does not (--columns name,when,params shows them)"
+    return [says] if count else []
 
 
 def many(number: int, thing: str) -> str:

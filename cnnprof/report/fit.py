@@ -26,7 +26,7 @@ class Fit(NamedTuple):
 def fit(table: Table, natural: Sequence[int], screen: Screen) -> Fit:
     """Return the best way to show a table on a screen; ``natural``: the width each column would take.
 
-    Where not even the columns that are never dropped fit, lines are wider than the screen, whose own wrapping keeps every digit.
+    Where not even the columns that are never dropped fit, lines are wider than the screen and it wraps them itself.
     """
     everything = tuple(range(len(table.columns)))
     if screen.width is None:
@@ -40,13 +40,16 @@ def _plans(table: Table, natural: Sequence[int], *, bars: bool) -> Iterator[Fit]
     """Yield ways to show the table, the richest first."""
     least = [_least(column, size) for column, size in zip(table.columns, natural, strict=True)]
     everything = list(range(len(natural)))
-    wanted = [at for at in everything if table.columns[at].id not in table.optional]
+    wanted = list(everything)
     bar = _NARROWEST_BAR if bars and any(column.kind == "share" for column in table.columns) else 0
     yield _plan(everything, natural, bar)
-    yield _plan(wanted, natural, bar)
+    by_rank = sorted(everything, key=lambda at: (table.columns[at].rank, at), reverse=True)
+    for last in (at for at in by_rank if table.columns[at].id in table.optional):
+        wanted.remove(last)
+        yield _plan(wanted, natural, bar)
     yield _plan(wanted, least, bar)
     yield _plan(wanted, least, 0)
-    for last in sorted(wanted, key=lambda at: (table.columns[at].rank, at), reverse=True):
+    for last in (at for at in by_rank if at in wanted):
         if table.columns[last].rank > 0 and len(wanted) > 1:
             wanted.remove(last)
             yield _plan(wanted, least, 0)

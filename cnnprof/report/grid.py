@@ -42,6 +42,12 @@ class Grid(NamedTuple):
     """Lines that stand for more than one layer's block."""
 
     @property
+    def bar_after(self) -> int | None:
+        """Index of the column the bars stand behind."""
+        kinds = [column.kind for column in self.columns]
+        return kinds.index("share") if self.bar else None
+
+    @property
     def width(self) -> int:
         """Characters of the longest line."""
         bar = self.bar + GAP if self.bar else 0

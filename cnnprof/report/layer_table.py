@@ -62,7 +62,7 @@ def layer_table(
         definitions=definitions(shown),
         blocks=blocks_of(analysis),
         tree=not sorter and top is None,
-        optional=OPTIONAL if columns is None else (),
+        optional=_optional(analysis) if columns is None else (),
     )
 
 
@@ -134,6 +134,13 @@ def _labelled(columns: Sequence[Column], label: str, cells: tuple[Value, ...]) -
     """Put a label into the first column that is text."""
     at = next((index for index, column in enumerate(columns) if not column.numeric), None)
     return tuple(label if index == at else cell for index, cell in enumerate(cells))
+
+
+def _optional(analysis: Analysis) -> tuple[str, ...]:
+    """Return the columns a narrow terminal gives up first: the type too, where most names end in it."""
+    last_words = (row.name.rsplit(".", 1)[-1] for row in analysis.rows)
+    told = sum(word.startswith(row.op) for word, row in zip(last_words, analysis.rows, strict=True))
+    return (*OPTIONAL, "op") if 2 * told > len(analysis.rows) else OPTIONAL
 
 
 def _rest(columns: Sequence[Column], lines: Sequence[Line]) -> Line | None:

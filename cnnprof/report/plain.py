@@ -73,14 +73,18 @@ def _grid(found: Grid, screen: Screen) -> Iterator[Pieces]:
     for line in found.totals:
         yield _line(found, line, screen)
     if found.folds:
-        yield from _note('equal blocks are folded: a line like "2 × …" holds the sums of all of them', screen)
+        yield from _note(
+            'a line "(like …)" holds the sums of equal blocks; a pipe or -o FILE lists every layer', screen
+        )
     if found.hidden:
         names = ", ".join(found.hidden)
         yield from _note(f"no room for {names}: a wider terminal, a pipe or -o FILE has every column", screen)
 
 
 def _row(found: Grid, texts: tuple[str, ...]) -> str:
-    return (" " * GAP).join(_aligned(found, at, text) for at, text in enumerate(texts))
+    bar = " " * (found.bar + GAP)
+    parts = (_aligned(found, at, text) + (bar if at == found.bar_after else "") for at, text in enumerate(texts))
+    return (" " * GAP).join(parts)
 
 
 def _aligned(found: Grid, at: int, text: str) -> str:
@@ -93,8 +97,9 @@ def _line(found: Grid, line: GridLine, screen: Screen) -> Pieces:
     for at, text in enumerate(line.texts):
         pieces.append(Piece(" " * GAP if at else "", line.role))
         pieces.append(Piece(_aligned(found, at, text), line.marks[at] or line.role))
-    if found.bar and line.bar:
-        pieces += [Piece(" " * GAP), Piece(_bar(line.bar, found.bar, screen), "bar")]
+        if at == found.bar_after:
+            bar = _bar(line.bar, found.bar, screen) if line.bar else ""
+            pieces.append(Piece(" " * GAP + bar + " " * (found.bar - len(bar)), "bar"))
     return pieces
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cnnprof.model.analysis import Analysis
 
 _TOTAL_COLUMNS = (
-    Column("quantity", "total", "text", rank=0),
+    Column("quantity", "quantity", "text", rank=0),
     Column("value", "value", "count", rank=1),
     Column("unit", "unit", "text", rank=3),
     Column("about", "about", "text", rank=2),

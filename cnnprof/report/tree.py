@@ -48,10 +48,10 @@ class _Tree:
             if before and self._same(before, group, level + 1):
                 folded.append(group)
                 continue
-            yield from self._fold(folded, level + 1, base, indent)
+            yield from self._fold(before, folded, level + 1, base, indent)
             before, folded = (group if self._headed(group, level + 1) else ()), []
             yield from self._group(group, level + 1, base, indent)
-        yield from self._fold(folded, level + 1, base, indent)
+        yield from self._fold(before, folded, level + 1, base, indent)
 
     def _group(self, lines: Sequence[Line], level: int, base: int, indent: int) -> Iterator[Entry]:
         path = lines[0].path
@@ -86,7 +86,9 @@ class _Tree:
             cells[self.op] = self.table.blocks[".".join(path)]
         return Entry(self._named(tuple(cells), ".".join(path[base:]), path), indent, heading=True)
 
-    def _fold(self, groups: Sequence[Sequence[Line]], level: int, base: int, indent: int) -> Iterator[Entry]:
+    def _fold(
+        self, model: Sequence[Line], groups: Sequence[Sequence[Line]], level: int, base: int, indent: int
+    ) -> Iterator[Entry]:
         if not groups:
             return
         lines = [line for group in groups for line in group]
@@ -94,8 +96,9 @@ class _Tree:
         cells = list(add_up(self.table.columns, lines))
         if self.op is not None:
             cells[self.op] = f"{len(groups)} × {self._label(lines, level)}"
-        first, last = ".".join(path[base:]), lines[-1].path[level - 1]
-        name = first if len(groups) == 1 else f"{first} … {last}"
+        # A range is named by its ends, the last one by its last word: layer.1.2 … 5 (like 1).
+        last = f" … {lines[-1].path[level - 1]}" if len(groups) > 1 else ""
+        name = f"{'.'.join(path[base:])}{last} (like {model[0].path[level - 1]})"
         yield Entry(self._named(tuple(cells), name, path), indent, hides=len(lines))
 
     def _named(self, cells: tuple[object, ...], name: str, path: tuple[str, ...]) -> Line:
