@@ -48,7 +48,7 @@ PATTERNS = {
         "INPUT 3x32x32 -> CONV3-32 -> RELU -> POOL2 -> CONV3-64 -> RELU -> POOL2 -> FC-512 -> RELU -> FC-10",
         2_122_186,
     ),
-    "conv_pool_3": (VGG_LIKE, 3_509_066),
+    "conv_pool_3": (VGG_LIKE, 3_510_858),
 }
 """Deck 1's five instances of its layer pattern, as the zoo has them and in one line; the sizes are ours."""
 

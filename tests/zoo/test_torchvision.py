@@ -37,6 +37,23 @@ def test_buffers_and_modules_with_weights_are_those_of_the_real_model(name):
     assert sum(buffer.numel() for buffer in model.buffers()) == analysis.totals.buffers
 
 
+TORCHSUMMARY = {
+    **{name: () for name in ("alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "efficientnet_b0", "efficientnet_b7")},
+    "shufflenet_v2_x1_0": ("channelshuffle",),
+    "googlenet_no_aux": ("relu",),
+}
+"""Network to what torchvision calls as a function, which torchsummary does not see; in the zoo it is a module."""
+
+
+@pytest.mark.parametrize("name", TORCHSUMMARY)
+def test_torchsummary_sees_the_modules_of_the_zoo_and_those_torchvision_has(name):
+    analysis = cnnprof.analyze(name)
+
+    theirs = torchvision.torchsummary_outputs(name.removesuffix("_no_aux"), analysis.inputs[0].shape)
+    unseen = sum(row.torchsummary_outputs for row in analysis.rows if row.op in TORCHSUMMARY[name])
+    assert 2 * 4 * (theirs + unseen) == analysis.totals.torchsummary_activation_bytes
+
+
 def test_googlenet_without_its_auxiliary_heads_is_what_the_weights_metadata_counts():
     analysis = cnnprof.analyze("googlenet_no_aux")
 
