@@ -21,10 +21,9 @@ definitions, no names but those of the specification, and no calls but those of 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from cnnprof.readers.arithmetic import (
     ADDITIVE,
@@ -43,6 +42,7 @@ from cnnprof.readers.arithmetic import (
     too_long,
     truth,
 )
+from cnnprof.readers.formula_tokens import ABSENT, Token, tokenise
 
 Value = int | float | bool | str | list["Value"] | None
 Scope = Mapping[str, Value]
@@ -97,60 +97,20 @@ def parse(text: str) -> Formula:
     return Formula(text, frozenset(parser.names), compiled)
 
 
-# -- words ------------------------------------------------------------------------------------------------------------
+# -- grammar ----------------------------------------------------------------------------------------------------------
 
 
-class Token(NamedTuple):
-    """``kind`` is ``number``, ``name``, ``text``, ``end``, or the operator itself."""
-
-    kind: str
-    text: str
-    offset: int
-
-
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)|(?P<name>[^\W\d]\w*)"
-    r"|(?P<text>'[^'\\]*'|\"[^\"\\]*\")|(?P<operator>//|\*\*|[=!<>]=|[-+*/%<>()\[\],:])|(?P<end>\Z)|(?P<other>.))",
-    re.DOTALL,
-)
-_WORDS = frozenset({"if", "else", "or", "and", "not", "in"})
 _LITERALS: dict[str, Value] = {
     "true": True, "True": True, "false": False, "False": False, "null": None, "None": None,
 }  # fmt: skip
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "in", "not"})
-_ABSENT = {
-    "**": "there is no power: multiply",
-    "=": "equality is written ==",
-    ".": "there are no attributes",
-    ":": "a colon stands in a slice only: values[from:to]",
-    "\\": "a text has no backslash",
-    "'": "the text is not closed",
-    '"': "the text is not closed",
-    "&": "write and",
-    "|": "write or",
-    "!": "write not, or != between two values",
-    "^": "there is no power: multiply",
-}
-
-
-def _tokens(text: str) -> list[Token]:
-    tokens = []
-    for match in _TOKEN.finditer(text):
-        group = str(match.lastgroup)
-        word = match[group]
-        is_itself = group == "operator" or word in _WORDS
-        tokens.append(Token(word if is_itself else group, word, match.start(group)))
-    return tokens
-
-
-# -- grammar ----------------------------------------------------------------------------------------------------------
 
 
 class _Parser:
     """One method for each rule at the top of this file; each returns the compiled part."""
 
     def __init__(self, text: str) -> None:
-        self.tokens = _tokens(text)
+        self.tokens = tokenise(text)
         self.position = 0
         self.depth = 0
         self.names: set[str] = set()
@@ -311,7 +271,7 @@ class _Parser:
         kind, text, offset = self.next
         came = "the end" if kind == "end" else repr(text)
         message = f"expected {wanted}, got {came}"
-        raise FormulaError("formula-syntax", message, offset, _ABSENT.get(text) if text else None)
+        raise FormulaError("formula-syntax", message, offset, ABSENT.get(text) if text else None)
 
 
 # -- closures ---------------------------------------------------------------------------------------------------------

@@ -47,11 +47,16 @@ def resolve(text: str) -> int | float | bool | str | None:
     if match is None:
         return text
     if match.lastgroup:
-        return _whole(match[match.lastgroup], _BASES[match.lastgroup])
+        return whole(match[match.lastgroup], _BASES[match.lastgroup])
     return _finite(text)
 
 
-def _whole(text: str, base: int) -> int:
+def whole(text: str, base: int = 10) -> int:
+    """Return the whole number that is written with digits of ``base`` and perhaps a sign.
+
+    Raises:
+        ScalarError: it is beyond 63 bits.
+    """
     digits = text.lstrip("+-0") or "0"
     value = int(digits, base) if len(digits) <= _LONGEST else LARGEST + 1
     if value > LARGEST:
