@@ -64,14 +64,11 @@ def check_whole(windows: tuple[Window, ...]) -> None:
             )
 
 
-def check_half(padding: Ints, kernel: Ints, dilation: Ints) -> None:
+def check_half(padding: Ints, kernel: Ints) -> None:
     """Raise LayerError where a window could lie in the padding alone: torch allows half a kernel of it."""
-    for pad, size, step in zip(padding, kernel, dilation, strict=True):
-        span = step * (size - 1) + 1
-        if 2 * pad > span:
-            raise LayerError(
-                f"padding must be at most half of the kernel's {span} elements, got {pad}", argument="padding"
-            )
+    for pad, size in zip(padding, kernel, strict=True):
+        if 2 * pad > size:
+            raise LayerError(f"padding must be at most half of the kernel's {size}, got {pad}", argument="padding")
 
 
 class MaxPool(Pool, frozen=True):
@@ -86,7 +83,7 @@ class MaxPool(Pool, frozen=True):
         self._normalise()
         normalise(self, "padding", self.dims, at_least=0)
         normalise(self, "dilation", self.dims, at_least=1)
-        check_half(self.padding, self.kernel_size, self.dilation)
+        check_half(self.padding, self.kernel_size)
 
     def windows(self, inputs: Inputs) -> tuple[Window, ...]:
         return self._sliding(inputs, self.padding, self.dilation, ceil_mode=self.ceil_mode)
@@ -117,7 +114,7 @@ class AvgPool(Pool, frozen=True):
     def __post_init__(self) -> None:
         self._normalise()
         normalise(self, "padding", self.dims, at_least=0)
-        check_half(self.padding, self.kernel_size, (1,) * self.dims)
+        check_half(self.padding, self.kernel_size)
 
     def windows(self, inputs: Inputs) -> tuple[Window, ...]:
         return self._sliding(inputs, self.padding, (1,) * self.dims, ceil_mode=self.ceil_mode)

@@ -66,7 +66,9 @@ def test_an_example_comes_out_as_the_textbook_says(op, number):
 
 
 @every_layer
-@settings(max_examples=30, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(data=st.data())
 def test_whatever_arguments_are_drawn_torch_and_the_layer_agree(op, data):
     kind = REGISTRY[op]

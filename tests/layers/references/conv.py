@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.layers.contract import specs, torch_warns
+from tests.layers.contract import specs, torch_warns, we_refuse
 from tests.layers.references.counting import Array, Case, Index, Weights, build, dot, indices, reference
 
 torch_warns("Using padding='same' with even kernel", "torch pads on one side by a copy; the figures are the same")
+
+for _op in ("conv1d", "conv2d", "conv3d"):
+    we_refuse(_op, "padding must be >= 0, got -", "torch crops in every padding_mode but zeros, where it refuses too")
 
 SOURCES: dict[str, Callable[[int, int], int]] = {
     "zeros": lambda place, _: place,

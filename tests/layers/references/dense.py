@@ -9,6 +9,9 @@ torch_warns("Initializing zero-element tensors", "linear without output features
 we_refuse("linear", "out_features must be >= 1", "torch returns a tensor without elements: a network of nothing")
 we_refuse("linear", "features behind the batch", "the first dimension is the batch; one number has no features")
 
+for _op in ("locallyconnected1d", "locallyconnected2d"):
+    we_refuse(_op, "padding 'same' needs stride 1", "torch lacks the layer; its convolutions refuse this")
+
 
 @reference(
     "linear",
