@@ -1,0 +1,58 @@
+"""What the tests of the documentation need: its pages, their code blocks, and a copy of the project to try them on."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md"), *(ROOT / "changelog.d").glob("README.md")])
+
+
+class Block(NamedTuple):
+    """A fenced block: the HTML comment above it (empty where there is none), its language, its text."""
+
+    comment: str
+    language: str
+    text: str
+
+    @property
+    def commands(self) -> list[str]:
+        """The lines after a ``$``."""
+        return [line.removeprefix("$ ") for line in self.text.splitlines() if line.startswith("$ ")]
+
+
+def blocks(text: str) -> list[Block]:
+    """Return the fenced blocks of a page in order."""
+    pattern = r"^(?:<!-- ([^\n]*) -->\n)?```(\w*)\n(.*?)^```$"
+    return [Block(match[1] or "", match[2], match[3]) for match in re.finditer(pattern, text, re.DOTALL | re.MULTILINE)]
+
+
+def section(text: str, title: str) -> str:
+    """Return the part of a page under ``## title``."""
+    (found,) = [part for part in re.split(r"^## ", text, flags=re.MULTILINE) if part.startswith(f"{title}\n")]
+    return found
+
+
+def run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command of this environment, with the package that lies in ``folder``."""
+    module = [sys.executable, "-m", command[0], *command[1:]]
+    environment = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_ADDOPTS": ""}
+    return subprocess.run(
+        module, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+
+
+def copy_project(target: Path) -> Path:
+    """Copy the package, the zoo and the contract tests, so that a recipe can change them."""
+    for name in ("cnnprof", "specs", "tests/layers"):
+        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "tests/__init__.py"):
+        shutil.copy(ROOT / name, target / name)
+    return target
