@@ -112,7 +112,7 @@ class Row(Plain, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Return numbers, text and lists; the counts of an operator nobody registered are None, never 0."""
-        found = to_builtins(self) | {name: getattr(self, name) for name in DERIVED}
+        found: dict[str, Any] = to_builtins(self) | {name: getattr(self, name) for name in DERIVED}
         return found if self.known else found | dict.fromkeys((*COUNTS, *DERIVED))
 
 

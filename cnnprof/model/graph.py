@@ -42,6 +42,11 @@ class Origin(Plain, frozen=True, kw_only=True):
     column: int | None = None
     module: str | None = None
 
+    def __str__(self) -> str:
+        """Return ``vgg.yaml:12``, or the source with the module's path where there is no line."""
+        place = self.module if self.line is None else self.line
+        return self.source if place is None else f"{self.source}:{place}"
+
 
 class Input(Plain, frozen=True, kw_only=True):
     """A network input. ``shape`` is one sample, without the batch."""

@@ -52,7 +52,7 @@ class Column(NamedTuple):
     @property
     def definition(self) -> str:
         """The help with its unit."""
-        return f"{self.help} [{self.unit}]" if self.unit else self.help
+        return f"{self.help} ({self.unit})" if self.unit else self.help
 
 
 class Line(NamedTuple):

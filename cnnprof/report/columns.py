@@ -102,10 +102,7 @@ def _share(name: str, title: str, of: str, help_: str, rank: int = 50) -> LayerC
 
 
 def _source(row: Row, _: View) -> Value:
-    if row.origin is None:
-        return None
-    place = row.origin.module if row.origin.line is None else row.origin.line
-    return row.origin.source if place is None else f"{row.origin.source}:{place}"
+    return None if row.origin is None else str(row.origin)
 
 
 def _frozen(row: Row, _: View) -> Value:
@@ -162,7 +159,7 @@ _ALL = (
         "bytes of every input, parameter and buffer, each once; nothing for a view", kind="bytes",
     ),
     _number("write_bytes", "written", MOVED, "bytes of every output, each once; nothing for a view", kind="bytes"),
-    _share("share", "share", "macs", "share of the network's MACs", rank=30),
+    _share("macs_share", "share", "macs", "share of the network's MACs", rank=30),
     _share("params_share", "params share", "params", "share of the network's parameters"),
     _attribute(
         "window_cut", "cut off", "rows and columns at the far edge of the input that no window reads", kind="sizes"
@@ -186,8 +183,10 @@ _ALL = (
 )  # fmt: skip
 
 LAYER_COLUMNS: dict[str, LayerColumn] = {each.column.id: each for each in _ALL}
-DEFAULT = ("name", "op", "output", "params", "macs", "share")
+DEFAULT = ("name", "op", "output", "params", "macs", "macs_share")
 OPTIONAL = ("activation_bytes",)
+ALIASES = {"share": "macs_share"}
+"""Shorter words for a column. (A row's ``share`` is the layer whose weights it uses.)"""
 
 
 def find(ids: Sequence[str]) -> tuple[LayerColumn, ...]:
@@ -198,18 +197,21 @@ def find(ids: Sequence[str]) -> tuple[LayerColumn, ...]:
     """
     if not ids:
         raise UsageError("no columns chosen", hint=f"some of {', '.join(LAYER_COLUMNS)}", code="no-columns")
-    for id_ in ids:
-        if id_ not in LAYER_COLUMNS:
-            raise UsageError(f"there is no column {id_!r}", hint=_nearest(id_), code="unknown-column")
-    return tuple(LAYER_COLUMNS[id_] for id_ in ids)
+    return tuple(_find(ALIASES.get(name, name)) for name in ids)
 
 
-def _nearest(id_: str) -> str:
+def _find(name: str) -> LayerColumn:
+    if name not in LAYER_COLUMNS:
+        raise UsageError(f"there is no column {name!r}", hint=_nearest(name), code="unknown-column")
+    return LAYER_COLUMNS[name]
+
+
+def _nearest(name: str) -> str:
     from difflib import get_close_matches
 
     titles = {each.column.title.lower(): each.column.id for each in LAYER_COLUMNS.values()}
-    words = {**titles, **{id_: id_ for id_ in LAYER_COLUMNS}}
-    close = get_close_matches(id_.lower(), list(words), n=1)
+    words = {**titles, **ALIASES, **{each: each for each in LAYER_COLUMNS}}
+    close = get_close_matches(name.lower(), list(words), n=1)
     if close:
         return f"did you mean {words[close[0]]!r}?"
     return f"the columns are {', '.join(LAYER_COLUMNS)}"

@@ -1,0 +1,75 @@
+"""The main table as CSV: exact integers under column ids, ASCII shapes (``64x224x224``), UTF-8.
+
+What is not a layer is a line whose first cell begins with ``#``: the model, the definition of each column, notes, the
+rest, the totals (under their columns). Read it with ``pandas.read_csv(path, comment="#")``; text is always quoted, so
+that a ``#`` inside it is no comment. A count that nobody knows is ``?``, a lower bound ``>=N``: no numbers, on purpose.
+
+A spreadsheet takes text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return for a formula: it gets
+one ``'`` in front (after CWE-1236; so does text that begins with ``'`` and one of them, so that it comes off again).
+Numbers never get one.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable
+from io import StringIO
+
+from cnnprof.report.base import AtLeast, Column, Line, Report, Table, Value
+from cnnprof.report.cells import UNKNOWN_TEXT, text, visible
+from cnnprof.units import to_ascii
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
+
+def render(report: Report) -> str:
+    """Return the main table. On a terminal, control characters are shown as escapes; in a file names are exact."""
+    out = StringIO()
+    writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+    table = report.main
+    _comments(out, [("table", [to_ascii(table.title), *(analysis.source for analysis in report.analyses)])])
+    _comments(out, [("definition", [name, to_ascii(meaning)]) for name, meaning in table.definitions])
+    _comments(out, [("note", [to_ascii(note)]) for note in table.notes])
+    writer.writerow([column.id for column in table.columns])
+    for line in table.lines:
+        writer.writerow([_cell(*each, terminal=report.screen.terminal) for each in _pairs(table, line)])
+    _comments(out, [_sums("rest", table, table.rest)] if table.rest else [])
+    _comments(out, [_sums("total", table, line) for line in table.totals])
+    return out.getvalue()
+
+
+def _pairs(table: Table, line: Line) -> Iterable[tuple[Column, Value]]:
+    return zip(table.columns, line.cells, strict=True)
+
+
+def _cell(column: Column, value: Value, *, terminal: bool) -> int | float | str:
+    if value is None:
+        return ""
+    if isinstance(value, AtLeast):
+        return f">={value.value}" if value.value else UNKNOWN_TEXT
+    if isinstance(value, int | float):
+        return value
+    # Sizes are read by programs: x, not ×. Everything else is exact, but for what UTF-8 cannot hold.
+    exact = text(column, value) if column.kind not in ("shapes", "sizes") else to_ascii(text(column, value))
+    shown = visible(exact) if terminal else exact.encode("utf-8", "backslashreplace").decode("utf-8")
+    return guard(shown)
+
+
+def guard(value: str) -> str:
+    """Return text that no spreadsheet takes for a formula."""
+    return f"'{value}" if _FORMULA.match(value) else value
+
+
+def _sums(kind: str, table: Table, line: Line) -> tuple[str, list[int | float | str]]:
+    """Return a comment under the table's columns: its kind takes the place of the label, or stands before a number."""
+    first, *others = (_cell(*each, terminal=True) for each in _pairs(table, line))
+    return (f"{kind} {first}" if table.columns[0].numeric else kind, others)
+
+
+def _comments(out: StringIO, rows: Iterable[tuple[str, list[int | float | str]]]) -> None:
+    """Write lines that are CSV too, so that a spreadsheet shows them in cells; each stays on one line."""
+    writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+    for kind, cells in rows:
+        out.write(f"# {kind},")  # not quoted: a reader looks for the # at the start of the line
+        writer.writerow([guard(visible(cell)) if isinstance(cell, str) else cell for cell in cells])

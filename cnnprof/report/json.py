@@ -1,0 +1,85 @@
+"""Results as JSON: exact integers, exact names, every field of a result and what follows from it.
+
+Unknown counts are ``null``. Text beyond ASCII is escaped: the same names to every reader, and nothing in them can act
+on a terminal. A list of anything but results becomes its tables.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cnnprof._version import __version__
+from cnnprof.model.analysis import DERIVED
+from cnnprof.model.plain import to_builtins
+from cnnprof.report.base import AtLeast, Report, Table, Value
+from cnnprof.report.columns import LAYER_COLUMNS, View
+
+if TYPE_CHECKING:
+    from cnnprof.model.analysis import Analysis, Row
+
+SCHEMA = "cnnprof/report/1"
+_ADDED = ("source", "macs_share", "params_share")
+"""Columns that are no attribute of a row."""
+_OPEN = 4
+"""Levels written over several lines; below them, a layer is one line."""
+
+
+def render(report: Report) -> str:
+    """Return the whole results, whatever columns were chosen; without results, the tables."""
+    head = {"schema": SCHEMA, "cnnprof_version": __version__}
+    if report.analyses:
+        body: dict[str, Any] = {
+            "definitions": {name: each.column.definition for name, each in LAYER_COLUMNS.items()},
+            "analyses": [_analysis(each) for each in report.analyses],
+        }
+    else:
+        body = {"tables": [_table(table) for table in (report.main, *report.extra)]}
+    return _indented(head | body, _OPEN) + "\n"
+
+
+def _indented(value: Any, levels: int, indent: str = "\n") -> str:
+    if not levels or not value or not isinstance(value, dict | list):
+        return json.dumps(value)
+    inner = indent + " "
+    if isinstance(value, list):
+        return f"[{','.join(inner + _indented(each, levels - 1, inner) for each in value)}{indent}]"
+    pairs = (f"{inner}{json.dumps(name)}: {_indented(each, levels - 1, inner)}" for name, each in value.items())
+    return f"{{{','.join(pairs)}{indent}}}"
+
+
+def _analysis(analysis: Analysis) -> dict[str, Any]:
+    view = View(analysis)
+    found: dict[str, Any] = to_builtins(analysis)
+    found["totals"] |= _derived(analysis)
+    found["rows"] = [row.to_dict() | _added(row, view) for row in analysis.rows]
+    return found
+
+
+def _derived(analysis: Analysis) -> dict[str, Any]:
+    names = (*DERIVED, "torchsummary_total_bytes", "lower_bound")
+    return {name: getattr(analysis.totals, name) for name in names}
+
+
+def _added(row: Row, view: View) -> dict[str, Any]:
+    return {name: _value(LAYER_COLUMNS[name].cell(row, view)) for name in _ADDED}
+
+
+def _table(table: Table) -> dict[str, Any]:
+    ids = [column.id for column in table.columns]
+    lines = [dict(zip(ids, map(_value, line.cells), strict=True)) for line in table.lines]
+    return {
+        "id": table.id,
+        "title": table.title,
+        "definitions": dict(table.definitions),
+        "rows": lines,
+        "totals": [dict(zip(ids, map(_value, line.cells), strict=True)) for line in table.totals],
+        "notes": list(table.notes),
+    }
+
+
+def _value(value: Value) -> Any:
+    if isinstance(value, AtLeast):
+        return {"at_least": value.value} if value.value else None
+    return dict(value) if isinstance(value, Mapping) else value

@@ -1,0 +1,1 @@
+"""Where results go to stay or to be worked on: data frames."""
