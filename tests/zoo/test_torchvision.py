@@ -38,7 +38,7 @@ def test_buffers_and_modules_with_weights_are_those_of_the_real_model(name):
 
 
 TORCHSUMMARY = {
-    **{name: () for name in ("alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "efficientnet_b0", "efficientnet_b7")},
+    **dict.fromkeys(("alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "efficientnet_b0", "efficientnet_b7"), ()),
     "shufflenet_v2_x1_0": ("channelshuffle",),
     "googlenet_no_aux": ("relu",),
 }
