@@ -25,4 +25,4 @@ def init(file: str, *, force: bool, quiet: bool) -> int:
         if path.exists() and not force:
             raise OutputError(f"{file} exists already", hint="use --force to overwrite it", code="exists")
     text = Path(__file__).with_name("starter.yaml").read_text(encoding="utf-8")
-    return deliver([Target(path, "yaml")], lambda _format: text, quiet=quiet)
+    return deliver([Target(path, "yaml")], lambda _target: text, quiet=quiet)

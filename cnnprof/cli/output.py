@@ -166,17 +166,17 @@ def _sync_directory(folder: Path) -> None:
             os.close(descriptor)
 
 
-def deliver(found: Sequence[Target], render: Callable[[str], str], *, quiet: bool = False) -> int:
+def deliver(found: Sequence[Target], render: Callable[[Target], str], *, quiet: bool = False) -> int:
     """Render a result once per target and write it; one failing target never costs the others. Return the exit code.
 
     Args:
         found: what ``targets`` returned.
-        render: returns the result as text in a format.
+        render: returns the result as text for a target.
         quiet: do not name the files written.
     """
     code = 0
     for target in found:
-        text = render(target.format)
+        text = render(target)
         try:
             _deliver(target, text, quiet=quiet)
         except OutputError as error:

@@ -21,4 +21,4 @@ def schema(outputs: tuple[str, ...], *, quiet: bool) -> int:
 
     found = targets(outputs, None, {".json": "json"}, default="json")
     text = json.dumps(json_schema(), indent=2, ensure_ascii=False)
-    return deliver(found, lambda _format: text, quiet=quiet)
+    return deliver(found, lambda _target: text, quiet=quiet)

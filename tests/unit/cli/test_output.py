@@ -227,7 +227,7 @@ def test_an_interrupt_while_writing_leaves_the_old_file_and_nothing_else(here, m
 
 
 def test_results_go_to_every_target_in_its_format(capsys):
-    code = deliver(targets_of("a.csv", "-", "b.json"), lambda name: f"as {name}")
+    code = deliver(targets_of("a.csv", "-", "b.json"), lambda target: f"as {target.format}")
 
     assert 0 == code
     assert "as csv\n" == Path("a.csv").read_text()
@@ -236,7 +236,7 @@ def test_results_go_to_every_target_in_its_format(capsys):
 
 
 def test_quiet_names_no_files(capsys):
-    deliver(targets_of("a.csv"), lambda name: name, quiet=True)
+    deliver(targets_of("a.csv"), lambda target: target.format, quiet=True)
 
     assert ("", "") == capsys.readouterr()
 
@@ -249,7 +249,7 @@ def test_a_failing_target_costs_no_other_and_its_data_is_printed_as_a_last_resor
 
     monkeypatch.setattr(output, "write", full_for_a)
 
-    assert 2 == deliver(targets_of("a.csv", "b.json"), lambda name: f"as {name}")
+    assert 2 == deliver(targets_of("a.csv", "b.json"), lambda target: f"as {target.format}")
     assert "as json\n" == Path("b.json").read_text()
     expected = (
         "error[output] cannot write a.csv: No space left on device\n"
@@ -265,11 +265,11 @@ def test_what_is_printed_anyway_is_not_printed_twice(capsys, monkeypatch):
 
     monkeypatch.setattr(output, "write", fail)
 
-    assert 2 == deliver(targets_of("-", "a.txt"), lambda name: f"as {name}")
+    assert 2 == deliver(targets_of("-", "a.txt"), lambda target: f"as {target.format}")
     assert "as table\n" == capsys.readouterr().out
 
 
 def test_names_that_are_no_unicode_reach_a_file_as_escapes():
-    deliver(targets_of("a.csv"), lambda _name: "\udcff")
+    deliver(targets_of("a.csv"), lambda _target: "\udcff")
 
     assert b"\\udcff\n" == Path("a.csv").read_bytes()

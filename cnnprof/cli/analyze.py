@@ -1,0 +1,143 @@
+"""``cnnprof analyze``: what every layer costs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from cnnprof.cli.parameters import Names, Numbers, complete_model, settings
+from cnnprof.errors import UsageError
+from cnnprof.report import FORMATS, SUFFIXES, render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cnnprof.cli.attempts import Attempts
+    from cnnprof.cli.output import Target
+    from cnnprof.model.analysis import Analysis
+    from cnnprof.report.base import Report, Screen
+    from cnnprof.units import Layout
+
+FINDINGS = 1
+
+
+class Options(NamedTuple):
+    """The command line, parsed."""
+
+    models: tuple[str, ...]
+    batches: tuple[int, ...]
+    sizes: tuple[str, ...]
+    dtype: str
+    layout: Layout
+    settings: tuple[str, ...]
+    freeze: tuple[str, ...]
+    depth: int | None
+    columns: tuple[str, ...] | None
+    sort: str | None
+    top: int | None
+    strict: bool
+    chosen: str | None
+    outputs: tuple[str, ...]
+    quiet: bool
+
+    @property
+    def several(self) -> bool:
+        """True where more than one result is asked for."""
+        return len(self.models) * len(self.batches) * max(1, len(self.sizes)) > 1
+
+
+@click.command
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...", shell_complete=complete_model)
+@click.option("--batch", "batches", type=Numbers(), default="1", metavar="N,...", help="Samples per forward.")
+@click.option("--input", "sizes", multiple=True, metavar="CxHxW", help="Another input size, such as 3x224x224.")
+@click.option("--dtype", default="float32", metavar="TYPE", help="How floats are stored: float32, float16 ...")
+@click.option("--layout", type=click.Choice(["chw", "hwc"]), default="chw", help="Where shapes show their channels.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another value of a parameter.")
+@click.option("--freeze", multiple=True, metavar="GLOB", help="Layers that do not train, by their full names.")
+@click.option("--depth", type=click.IntRange(1), metavar="N", help="Add up blocks below this level of names.")
+@click.option("--columns", type=Names(), metavar="A,B,...", help="The columns to show.")
+@click.option("--sort", metavar="COLUMN", help="Sort layers by a column, largest first.")
+@click.option("--top", type=click.IntRange(1), metavar="N", help="Show the first N layers, add up the rest.")
+@click.option("--strict", is_flag=True, help="Exit with 1 where an unknown operator makes a total a lower bound.")
+@click.option("-f", "--format", "chosen", type=click.Choice(list(FORMATS)), help="How to print.")
+@click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", help="Write to FILE, format by its suffix.")
+@click.option("--quiet", is_flag=True, help="Do not name the files written.")
+def analyze(**given: Any) -> int:
+    """Count what every layer of a network costs.
+
+    A MODEL is a name of the zoo (vgg16), a specification's path (net.yaml, net.yaml#variant), "-" for standard input, or
+    a one-line pattern such as "INPUT 3x32x32 -> [CONV3-64 -> RELU]*2 -> FC-10".
+
+    One result shows its layers. Several models, batches (--batch 1,8) or input sizes (--input repeated) give one line
+    each. --set, --freeze and -o can be repeated too; -o - is standard output.
+    """
+    from cnnprof.cli.attempts import Attempts
+    from cnnprof.cli.output import deliver, targets
+
+    options = Options(**given)
+    _check(options)
+    found = targets(options.outputs, options.chosen, SUFFIXES)
+    attempts = Attempts()
+    analyses = list(_results(options, attempts))
+    if analyses and (code := deliver(found, lambda target: _text(analyses, options, target), quiet=options.quiet)):
+        return code
+    return attempts.exit_code(any_result=bool(analyses)) or _findings(analyses, options)
+
+
+def _check(options: Options) -> None:
+    given = {name: getattr(options, name) for name in ("depth", "columns", "sort", "top")}
+    refused = [f"--{name}" for name, value in given.items() if value is not None]
+    if options.several and refused:
+        raise UsageError(
+            f"{', '.join(refused)}: several results are shown in one line each, without their layers",
+            hint="analyze one model, batch and input at a time",
+        )
+
+
+def _results(options: Options, attempts: Attempts) -> Iterator[Analysis]:
+    from cnnprof import api
+
+    values = settings(options.settings)
+    for model in options.models:
+        for size in options.sizes or (None,):
+            graph = attempts(model, api.load, model, input=size, set=values)
+            for batch in options.batches if graph is not None else ():
+                kinds = {"batch": batch, "dtype": options.dtype, "freeze": options.freeze}
+                analysis = attempts(model, api.analyze, graph, **kinds)
+                if analysis is not None:
+                    yield analysis
+
+
+def _text(analyses: Sequence[Analysis], options: Options, target: Target) -> str:
+    return render(_report(analyses, options, _screen(target)), target.format)
+
+
+def _report(analyses: Sequence[Analysis], options: Options, screen: Screen) -> Report:
+    from cnnprof.report.base import Report
+    from cnnprof.report.tables import report, summary_table
+
+    if options.several:  # even where only one of them succeeded
+        return Report(summary_table(analyses, layout=options.layout), tuple(analyses), (), screen)
+    return report(
+        analyses, columns=options.columns, depth=options.depth, sort=options.sort, top=options.top,
+        layout=options.layout, screen=screen,
+    )  # fmt: skip
+
+
+def _screen(target: Target) -> Screen:
+    from cnnprof.report.base import Screen
+    from cnnprof.report.screen import screen_of
+
+    return Screen() if target.path is not None or sys.stdout is None else screen_of(sys.stdout)
+
+
+def _findings(analyses: Sequence[Analysis], options: Options) -> int:
+    from cnnprof.cli.streams import say
+
+    bounded = [analysis for analysis in analyses if options.strict and analysis.totals.lower_bound]
+    for analysis in bounded:
+        unknown = ", ".join(analysis.totals.unknown_ops)
+        say(f"{analysis.model}: its totals are lower bounds: cnnprof does not know {unknown} (--strict)")
+    return FINDINGS if bounded else 0

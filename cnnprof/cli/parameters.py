@@ -1,0 +1,85 @@
+"""Kinds of option values that click does not know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cnnprof.errors import CnnprofError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LARGEST = 2**31 - 1
+
+
+class Numbers(click.ParamType):
+    """``1,8,32``: whole numbers from 1, as a tuple."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in str(value).split(",")]
+        for part in parts:
+            if not (part.isascii() and part.isdigit() and len(part) < 20 and 1 <= int(part) <= LARGEST):  # noqa: PLR2004
+                self.fail(f"{value!r} is no list of whole numbers from 1 to {LARGEST}, such as 1,8,32", param, ctx)
+        return tuple(int(part) for part in parts)
+
+
+class Names(click.ParamType):
+    """``a,b``: names, as a tuple."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        found = tuple(part.strip() for part in str(value).split(","))
+        if not all(found):
+            self.fail(f"{value!r} has an empty name in it", param, ctx)
+        return found
+
+
+def settings(given: Sequence[str]) -> dict[str, Any]:
+    """Return the values of ``--set NAME=VALUE`` options; a value is written as in a specification.
+
+    Raises:
+        UsageError: not NAME=VALUE, a name twice, or a formula.
+        SpecError: the value is no YAML.
+    """
+    found: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        if not equals or not name or not value.strip():
+            raise UsageError(f"--set {text}: a setting is NAME=VALUE", hint="such as --set num_classes=10")
+        if name in found:
+            raise UsageError(f"--set {name} is given twice")
+        found[name] = _value(name, value)
+    return found
+
+
+def _value(name: str, text: str) -> Any:
+    from cnnprof.readers.statements import Expression, ExpressionError
+    from cnnprof.readers.tree import compose
+
+    try:
+        expression = Expression(compose(text, f"--set {name}").root)
+    except ExpressionError as error:
+        raise UsageError(f"--set {name}: {error.message}", code=error.code) from None
+    if not expression.literal:
+        raise UsageError(f"--set {name}: a value is needed, not a formula", hint="write the number itself")
+    return expression.value
+
+
+def complete_model(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 click's
+    """Return the zoo's names that begin with ``incomplete``; nothing, rather than a message, where there is no zoo."""
+    from cnnprof.api import zoo
+
+    try:
+        return [name for name in zoo() if name.startswith(incomplete)]
+    except CnnprofError:
+        return []
