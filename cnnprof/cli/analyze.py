@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from cnnprof.cli.parameters import Names, Numbers, complete_model, settings
+from cnnprof.cli.parameters import complete_model, names, numbers, settings
 from cnnprof.errors import UsageError
 from cnnprof.report import FORMATS, SUFFIXES, render
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cnnprof.cli.attempts import Attempts
     from cnnprof.cli.output import Target
     from cnnprof.model.analysis import Analysis
+    from cnnprof.model.graph import Graph
     from cnnprof.report.base import Report, Screen
     from cnnprof.units import Layout
 
@@ -50,14 +51,14 @@ class Options(NamedTuple):
 
 @click.command
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", shell_complete=complete_model)
-@click.option("--batch", "batches", type=Numbers(), default="1", metavar="N,...", help="Samples per forward.")
+@click.option("--batch", "batches", callback=numbers, default="1", metavar="N,...", help="Samples per forward.")
 @click.option("--input", "sizes", multiple=True, metavar="CxHxW", help="Another input size, such as 3x224x224.")
 @click.option("--dtype", default="float32", metavar="TYPE", help="How floats are stored: float32, float16 ...")
 @click.option("--layout", type=click.Choice(["chw", "hwc"]), default="chw", help="Where shapes show their channels.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another value of a parameter.")
 @click.option("--freeze", multiple=True, metavar="GLOB", help="Layers that do not train, by their full names.")
 @click.option("--depth", type=click.IntRange(1), metavar="N", help="Add up blocks below this level of names.")
-@click.option("--columns", type=Names(), metavar="A,B,...", help="The columns to show.")
+@click.option("--columns", callback=names, metavar="A,B,...", help="The columns to show.")
 @click.option("--sort", metavar="COLUMN", help="Sort layers by a column, largest first.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Show the first N layers, add up the rest.")
 @click.option("--strict", is_flag=True, help="Exit with 1 where an unknown operator makes a total a lower bound.")
@@ -67,8 +68,8 @@ class Options(NamedTuple):
 def analyze(**given: Any) -> int:
     """Count what every layer of a network costs.
 
-    A MODEL is a name of the zoo (vgg16), a specification's path (net.yaml, net.yaml#variant), "-" for standard input, or
-    a one-line pattern such as "INPUT 3x32x32 -> [CONV3-64 -> RELU]*2 -> FC-10".
+    A MODEL is a name of the zoo (vgg16), a specification's path (net.yaml, net.yaml#variant), "-" for standard input,
+    or a one-line pattern such as "INPUT 3x32x32 -> [CONV3-64 -> RELU]*2 -> FC-10".
 
     One result shows its layers. Several models, batches (--batch 1,8) or input sizes (--input repeated) give one line
     each. --set, --freeze and -o can be repeated too; -o - is standard output.
@@ -103,11 +104,17 @@ def _results(options: Options, attempts: Attempts) -> Iterator[Analysis]:
     for model in options.models:
         for size in options.sizes or (None,):
             graph = attempts(model, api.load, model, input=size, set=values)
-            for batch in options.batches if graph is not None else ():
-                kinds = {"batch": batch, "dtype": options.dtype, "freeze": options.freeze}
-                analysis = attempts(model, api.analyze, graph, **kinds)
-                if analysis is not None:
-                    yield analysis
+            if graph is not None:
+                yield from _batches(model, graph, options, attempts)
+
+
+def _batches(model: str, graph: Graph, options: Options, attempts: Attempts) -> Iterator[Analysis]:
+    from cnnprof import api
+
+    for batch in options.batches:
+        analysis = attempts(model, api.analyze, graph, batch=batch, dtype=options.dtype, freeze=options.freeze)
+        if analysis is not None:
+            yield analysis
 
 
 def _text(analyses: Sequence[Analysis], options: Options, target: Target) -> str:
