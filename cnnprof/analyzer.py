@@ -194,7 +194,8 @@ def _totals(graph: Graph, rows: Sequence[Row], tensors: dict[Edge, TensorSpec]) 
     def add(field: str) -> int:
         return sum(getattr(row, field) for row in rows)
 
-    modules = sum(tensors[Edge(c.last)].numel for c in graph.containers if c.module is not None)
+    trains_only = {row.name for row in rows if row.when == "train"}
+    modules = sum(tensors[Edge(c.last)].numel for c in graph.containers if c.module and c.last not in trains_only)
     inputs = [tensors[Edge(spec.name)] for spec in graph.inputs]
     trainable, frozen = add("trainable_params"), add("frozen_params")
     totals = Totals(

@@ -286,8 +286,12 @@ class Expander:
             self.step(loop.tree)
             inner = here.scope.extended({**variables, "index": index})
             self.let(loop.let, inner, value)
-            part = f"{name}.{index}" if name else here.names.index()
-            value = self.round(loop, value, here._replace(scope=inner), part)
+            around = here._replace(scope=inner)
+            around = around._replace(inherited=around.inherit(loop.siblings))
+            if loop.flat:
+                value = self.chain(loop.body, value, around)
+            else:
+                value = self.round(loop, value, around, f"{name}.{index}" if name else here.names.index())
         if name:
             here.names.remember(name, value)
             self.network.contain(here.names.path(name), before)

@@ -28,15 +28,15 @@ KEYWORDS = ("use", "repeat", "for", "if", "side", "group")
 SIBLINGS = ("name", "from", "output", "frozen", "when", "share", "place")
 COMPANIONS = {
     "use": ("with", *SIBLINGS),
-    "repeat": ("layers", "let", "name"),
-    "for": ("layers", "let", "name"),
+    "repeat": ("layers", "let", "name", "flat", "frozen", "when", "place"),
+    "for": ("layers", "let", "name", "flat", "frozen", "when", "place"),
     "if": ("then", "else"),
     "side": SIBLINGS,
     "group": SIBLINGS,
 }
 """The keys that may stand beside each keyword; beside a layer also ``branches``."""
 SHAPE_NAMES = frozenset({"in_channels", "in_shape"})
-_BESIDE = frozenset({*SIBLINGS, "with", "layers", "let", "then", "else", "branches"})
+_BESIDE = frozenset({*SIBLINGS, "with", "layers", "let", "flat", "then", "else", "branches"})
 _LONGEST_NAME = 100
 _NAME = re.compile(r"[^\W\d]\w*", re.UNICODE)
 
@@ -212,7 +212,16 @@ class ItemParser:
             self.add("missing-key", f"{what!r} needs 'layers' beside it", tree)
         let, _ = expressions(self.collector, self.mapping(tree.get("let"), "let"))
         body = self.chain(tree.get("layers"), f"layers of {what!r}")
-        return Loop(tree=tree, siblings=self.siblings(tree), let=let, body=body, **parts)
+        return Loop(tree=tree, siblings=self.siblings(tree), let=let, body=body, flat=self.flat(tree), **parts)
+
+    def flat(self, tree: Mapping) -> bool:
+        value = tree.get("flat")
+        if value is None or (isinstance(value, Scalar) and isinstance(value.value, bool)):
+            if isinstance(value, Scalar) and value.value and tree.get("name") is not None:
+                self.add("bad-value", "a flat loop has no name: its layers belong to the chain around it", value)
+            return isinstance(value, Scalar) and value.value is True
+        self.add("bad-value", "flat must be true or false", value)
+        return False
 
     def _repeat(self, tree: Mapping, body: Tree) -> Loop:
         count = self.bound(body, "repeat")

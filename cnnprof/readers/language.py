@@ -224,4 +224,3 @@ class _Parser:
         if not all(found.get(key) for key in ("of", "value", "source")):
             return None
         return Fact(**found, holds=holds.value is not False if isinstance(holds, Scalar) else True)
-

@@ -220,6 +220,10 @@ def _companions() -> dict[str, Schema]:
         "with": _described("Arguments of the block or layer under 'use'.", _ref("values")),
         "layers": _described("The chain a loop repeats.", _ref("chain")),
         "let": _described("Intermediate values, in order, afresh in every round.", _ref("values")),
+        "flat": {
+            "type": "boolean",
+            "description": "true: the loop puts nothing into the path; names inside must differ.",
+        },
         "then": _described("The chain where the condition holds.", _ref("chain")),
         "else": _described("The chain where it does not.", _ref("chain")),
         "branches": _described("Chains that feed a layer of several inputs.", _ref("branches")),

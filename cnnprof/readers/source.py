@@ -131,7 +131,7 @@ def _read_file(path: str) -> bytes:
     except OSError as error:
         _refuse_file(path, error)
     except ValueError:  # a NUL in the name
-        raise UsageError(f"{shown(path)!r}: there is no such file", code="file-missing") from None
+        raise UsageError(f"'{shown(path)}': there is no such file", code="file-missing") from None
     try:
         _check_kind(path, os.fstat(descriptor).st_mode)
         return _read_bounded(descriptor)
@@ -146,7 +146,7 @@ def _check_kind(path: str, mode: int) -> None:
         return
     code, what = next((kind[1:] for kind in _KINDS if kind[0](mode)), ("file-device", "is no regular file"))
     raise UsageError(
-        f"{shown(path)!r} {what}", hint="a specification is a regular file, or - for standard input", code=code
+        f"'{shown(path)}' {what}", hint="a specification is a regular file, or - for standard input", code=code
     )
 
 
@@ -164,4 +164,4 @@ def _refuse_file(path: str, error: OSError) -> NoReturn:
     unknown = ("file-unreadable", f"cannot be read: {error.strerror or error}")
     code, what = _FAILURES.get(error.errno or 0, unknown)
     joint = ": " if what.startswith("there") else " "
-    raise UsageError(f"{shown(path)!r}{joint}{what}", code=code) from None
+    raise UsageError(f"'{shown(path)}'{joint}{what}", code=code) from None

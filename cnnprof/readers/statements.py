@@ -173,6 +173,8 @@ class Loop(Statement, kw_only=True):
     count: Expression | None = None
     variables: dict[str, Expression] = {}
     let: dict[str, Expression] = {}
+    flat: bool = False
+    """True: rounds put nothing into the path; their layers belong to the chain around the loop."""
     body: Chain
 
 

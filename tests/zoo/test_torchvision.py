@@ -41,6 +41,7 @@ TORCHSUMMARY = {
     **dict.fromkeys(("alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "efficientnet_b0", "efficientnet_b7"), ()),
     "shufflenet_v2_x1_0": ("channelshuffle",),
     "googlenet_no_aux": ("relu",),
+    "googlenet": ("relu",),
 }
 """Network to what torchvision calls as a function, which torchsummary does not see; in the zoo it is a module."""
 

@@ -56,9 +56,7 @@ def test_a_block_is_a_container_with_its_last_layer() -> None:
 
 
 def test_a_for_loop_zips_its_lists() -> None:
-    found = chain(
-        "  - for: {w: [4, 8], k: [1, 3]}\n    layers: [conv2d: {out_channels: =w, kernel_size: =k}]\n"
-    )
+    found = chain("  - for: {w: [4, 8], k: [1, 3]}\n    layers: [conv2d: {out_channels: =w, kernel_size: =k}]\n")
 
     assert [(4, 1), (8, 3)] == [(node.args["out_channels"], node.args["kernel_size"]) for node in found.nodes]
 
@@ -191,7 +189,9 @@ def test_side_leaves_the_current_value_unchanged() -> None:
 
 
 def test_what_a_group_says_holds_for_all_inside_and_an_own_key_wins() -> None:
-    found = chain("  - group: [relu, {relu: , frozen: false, place: gpu1}]\n    frozen: eval\n    place: gpu0\n  - relu\n")
+    found = chain(
+        "  - group: [relu, {relu: , frozen: false, place: gpu1}]\n    frozen: eval\n    place: gpu0\n  - relu\n"
+    )
 
     assert [("eval", "gpu0"), (False, "gpu1"), (False, None)] == [(node.frozen, node.place) for node in found.nodes]
 
@@ -312,3 +312,22 @@ def test_a_required_parameter_of_the_file_comes_from_set() -> None:
     text = "cnnprof: 1\ninput: [3, 4, 4]\nparams: {n: null}\nlayers: [{repeat: =n, layers: [relu]}]\n"
 
     assert 2 == len(read(text, params={"n": 2}).nodes)
+
+
+def test_a_flat_loop_puts_nothing_into_the_path() -> None:
+    found = chain("  - repeat: 2\n    flat: true\n    layers: [{relu: , name: 'r{=index}'}, identity]\n")
+
+    assert ["r0", "identity", "r1", "identity_2"] == names(found)
+
+
+def test_a_flat_loop_has_no_name_and_flat_is_true_or_false() -> None:
+    named = chain_problems("  - repeat: 2\n    flat: true\n    name: x\n    layers: [relu]\n")
+    wrong = chain_problems("  - repeat: 2\n    flat: 3\n    layers: [relu]\n")
+
+    assert [("6:11", "bad-value")] == said(named) == said(wrong)
+
+
+def test_what_stands_beside_a_loop_holds_for_its_rounds_and_sees_its_variables() -> None:
+    found = chain("  - for: {gpu: [a, b]}\n    place: =gpu\n    frozen: true\n    layers: [relu]\n  - relu\n")
+
+    assert [("a", True), ("b", True), (None, False)] == [(node.place, node.frozen) for node in found.nodes]

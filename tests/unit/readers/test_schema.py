@@ -95,7 +95,7 @@ def test_what_the_language_allows_passes(lines, kind):
         ["- relu:", "  with: {a: 1}"],
         ["- repeat: 3"],
         ["- repeat: 2.5", "  layers: [relu]"],
-        ["- repeat: 3", "  layers: [relu]", "  frozen: true"],
+        ["- repeat: 3", "  layers: [relu]", "  output: x"],
         ["- for: {}", "  layers: [relu]"],
         ["- for: {width: 3}", "  layers: [relu]"],
         ["- if: =a"],
