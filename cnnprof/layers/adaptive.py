@@ -36,7 +36,9 @@ class AdaptivePool(Layer, frozen=True):
         size: Any = self.output_size
         sizes = (size,) * self.dims if isinstance(size, int) else tuple(size or ())
         if len(sizes) != self.dims:
-            raise LayerError(f"output_size needs a number or a list of {self.dims}, got {size}", argument="output_size")
+            raise LayerError(
+                f"output_size needs a number or a list of {self.dims}, got {_shown(size)}", argument="output_size"
+            )
         if self.dims == 1 and None in sizes:
             raise LayerError("output_size of a single axis must be a number, got null", argument="output_size")
         for number in sizes:
@@ -63,6 +65,13 @@ class AdaptivePool(Layer, frozen=True):
     def _reads(self, inputs: Inputs) -> int:
         """Return the elements of all windows together, over the whole batch."""
         return product(inputs[0].shape[:2]) * product([adaptive_reads(*axis) for axis in self._sizes(inputs)])
+
+
+def _shown(size: object) -> str:
+    """Return an argument as a specification writes it."""
+    if isinstance(size, list | tuple):
+        return f"[{', '.join(_shown(number) for number in size)}]"
+    return "null" if size is None else str(size)
 
 
 class AdaptiveAvgPool(AdaptivePool, frozen=True):
