@@ -148,3 +148,12 @@ def total(values: Sequence[Value]) -> Value:
     found = sum(numbers)
     bounded = any(isinstance(value, AtLeast) for value in values)
     return AtLeast(int(found)) if bounded else found
+
+
+def order(value: Value) -> tuple[int, float | str]:
+    """Return a sort key: numbers descending (lower bounds by what is known), then text ascending, then no value."""
+    if isinstance(value, AtLeast):
+        value = value.value
+    if isinstance(value, int | float):
+        return (0, -value)
+    return (2, "") if value is None else (1, str(value))

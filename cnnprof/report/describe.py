@@ -24,22 +24,22 @@ def blocks_of(analysis: Analysis) -> dict[str, str]:
 
 def title(analysis: Analysis, layout: Layout) -> str:
     """Return what was counted: model, input, batch, dtype, number of layers."""
-    parts = [analysis.model, f"input {input_text(analysis, layout)}", f"batch {analysis.batch}", analysis.dtype]
-    return ", ".join([*parts, f"{analysis.totals.layers} layers"])
+    sizes = " + ".join(map(dimensions, sample_shapes(analysis, layout)))
+    parts = [analysis.model, f"input {sizes}", f"batch {analysis.batch}", analysis.dtype]
+    return ", ".join([*parts, many(analysis.totals.layers, "layer")])
 
 
-def input_text(analysis: Analysis, layout: Layout) -> str:
-    """Return the shape of one sample: ``3×224×224``; several inputs are joined by ``+``."""
-    return " + ".join(
-        dimensions(displayed((1, *each.shape), layout=layout)) if each.shape else "scalar" for each in analysis.inputs
-    )
+def sample_shapes(analysis: Analysis, layout: Layout) -> tuple[tuple[int, ...], ...]:
+    """Return the shape of one sample of every input, as a reader sees it."""
+    return tuple(displayed((1, *each.shape), layout=layout) if each.shape else () for each in analysis.inputs)
 
 
 def notes(analysis: Analysis) -> tuple[str, ...]:
     """Return what a reader should know, unknown operators first; each layer's own note names the layer."""
     unknown = analysis.totals.unknown_ops
-    bound = f"the totals are lower bounds (≥): they exclude {many(len(unknown), 'unknown operator')}"
-    found = [f"{bound}: {', '.join(unknown)}"] if unknown else []
+    calls = many(sum(not row.known for row in analysis.rows), "unknown operator")
+    bound = f"excludes {calls} ({', '.join(unknown)}): totals are lower bounds (≥), shares are of what is known"
+    found = [bound] if unknown else []
     # The table marks each unknown layer with a ?, so that its own note would say it twice.
     told = [note for note in analysis.notes if note.code != "unknown-operator"]
     found += [f"{note.layer}: {note.message}" if note.layer else note.message for note in told]

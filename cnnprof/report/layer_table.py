@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import UsageError
-from cnnprof.report.base import AtLeast, Column, Line, Table, Value, add_up
+from cnnprof.report.base import Column, Line, Table, Value, add_up, order
 from cnnprof.report.columns import DEFAULT, OPTIONAL, LayerColumn, View, find
 from cnnprof.report.describe import blocks_of, definitions, notes, title
 from cnnprof.units import Layout
@@ -48,7 +48,7 @@ def layer_table(
     wide = (*chosen, *sorter)
     lines = _layer_lines(analysis, wide, depth, View(analysis, layout))
     if sorter:
-        lines = sorted(lines, key=lambda line: _order(sorter[0].column, line.cells[-1]))
+        lines = sorted(lines, key=lambda line: order(line.cells[-1]))
     kept, others = lines[:top], lines[top:] if top is not None else []
     shown = tuple(each.column for each in chosen)
     return Table(
@@ -117,17 +117,6 @@ def _outside_inputs(rows: Sequence[Row], view: View) -> Value:
         if edge.node not in inside
     }
     return view.shapes(seen.values())
-
-
-def _order(column: Column, value: Value) -> tuple[int, float | str]:
-    """Numbers descending (lower bounds by what is known), then text ascending, then what has no value."""
-    if isinstance(value, AtLeast):
-        value = value.value
-    if isinstance(value, int | float):
-        return (0, -value)
-    if value is None:
-        return (2, "")
-    return (1, value if isinstance(value, str) else repr((column.kind, value)))
 
 
 def _labelled(columns: Sequence[Column], label: str, cells: tuple[Value, ...]) -> tuple[Value, ...]:

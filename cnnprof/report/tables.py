@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cnnprof.errors import UsageError
 from cnnprof.report.base import Report, Screen
 from cnnprof.report.columns import LAYER_COLUMNS
 from cnnprof.report.layer_table import layer_table
@@ -35,11 +36,14 @@ def report(
     """Return what the command line prints: one result as its layers, totals and traffic, several as one line each.
 
     Raises:
-        UsageError: as for ``layer_table``; or no result at all.
+        UsageError: as for ``layer_table`` and ``summary_table``, or ``depth`` with several results.
     """
     screen = screen or Screen()
     if len(analyses) != 1:
-        return Report(summary_table(analyses, layout=layout), tuple(analyses), (), screen)
+        if depth is not None:
+            raise UsageError("--depth shows the blocks of one result; here are several", code="bad-depth")
+        summary = summary_table(analyses, columns=columns, sort=sort, top=top, layout=layout)
+        return Report(summary, tuple(analyses), (), screen)
     (only,) = analyses
     main = layer_table(only, columns=columns, depth=depth, sort=sort, top=top, layout=layout)
     extra = (totals_table(only), *([transfers_table(only)] if only.transfers else []))

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import UsageError
-from cnnprof.report.base import AtLeast, Column, Line, Table
-from cnnprof.report.columns import LAYER_COLUMNS
-from cnnprof.report.describe import definitions, input_text, many, notes
-from cnnprof.units import Layout, mebibytes, memory, si
+from cnnprof.report.base import AtLeast, Column, Line, Table, order
+from cnnprof.report.columns import LAYER_COLUMNS, LayerColumn, find
+from cnnprof.report.describe import definitions, many, notes, sample_shapes
+from cnnprof.units import Layout, at_least, mebibytes, memory, si
 
 if TYPE_CHECKING:
     from cnnprof.model.analysis import Analysis
@@ -68,8 +68,10 @@ def totals_table(analysis: Analysis) -> Table:
 def _total_line(analysis: Analysis, name: str, title: str, unit: str) -> Line:
     holder = analysis.totals.events if name in _EVENTS else analysis.totals
     number: int = getattr(holder, name)
-    bounded = analysis.totals.lower_bound and name != "torchsummary_input_bytes"
-    return Line((title, AtLeast(number) if bounded else number, unit, _about(name, number, unit)))
+    about = _about(name, number, unit)
+    if not analysis.totals.lower_bound or name == "torchsummary_input_bytes":
+        return Line((title, number, unit, about))
+    return Line((title, AtLeast(number), unit, at_least(about) if about and number else None))
 
 
 def _about(name: str, number: int, unit: str) -> str | None:
@@ -81,38 +83,70 @@ def _about(name: str, number: int, unit: str) -> str | None:
 
 
 _SUMMED = ("params", "macs", "flops", "ops", "activation_bytes", "param_bytes")
-_SUMMARY_RANKS = {"params": 2, "macs": 1, "flops": 20, "ops": 30, "activation_bytes": 10, "param_bytes": 40}
+_RANKS = {"params": 2, "macs": 1, "flops": 20, "ops": 30, "activation_bytes": 10, "param_bytes": 40}
+_ABOUT_RESULTS = (
+    Column("model", "model", "text", "the network", rank=0),
+    Column("batch", "batch", "count", "samples per forward", rank=3),
+    Column("input", "input", "shapes", "shape of one sample", rank=4),
+    Column("dtype", "dtype", "text", "how floats are stored", rank=50),
+    Column("layers", "layers", "count", "layers of the network", rank=45),
+)
 
 
-def summary_table(analyses: Sequence[Analysis], *, layout: Layout = "chw") -> Table:
+def summary_table(
+    analyses: Sequence[Analysis],
+    *,
+    columns: Sequence[str] | None = None,
+    sort: str | None = None,
+    top: int | None = None,
+    layout: Layout = "chw",
+) -> Table:
     """Return one line per result: model, batch, input, and the sums over its layers.
 
+    Args:
+        analyses: the results.
+        columns: ids of ``LAYER_COLUMNS`` that have a total; None for the usual ones.
+        sort: id of the column to sort by, numbers descending.
+        top: keep this many results.
+        layout: where shapes show their channels.
+
     Raises:
-        UsageError: there is no result.
+        UsageError: there is no result, or a column is unknown or has no total.
     """
     if not analyses:
         raise UsageError("nothing to show: no result was given", code="no-results")
-    summed = [LAYER_COLUMNS[name] for name in _SUMMED]
-    columns = (
-        Column("model", "model", "text", "the network", rank=0),
-        Column("batch", "batch", "count", "samples per forward", rank=3),
-        Column("input", "input", "text", "shape of one sample", rank=4),
-        Column("dtype", "dtype", "text", "how floats are stored", rank=50),
-        Column("layers", "layers", "count", "layers of the network", rank=45),
-        *(each.column._replace(rank=_SUMMARY_RANKS[each.column.id]) for each in summed),
-    )
-    lines = tuple(
-        Line((
-            each.model, each.batch, input_text(each, layout), each.dtype, each.totals.layers,
-            *(column.sum(each) for column in summed),
-        ), (each.model,))
-        for each in analyses
-    )  # fmt: skip
+    summed = _with_totals(_SUMMED if columns is None else columns)
+    shown = (*_ABOUT_RESULTS, *(each.column._replace(rank=_RANKS.get(each.column.id, 35)) for each in summed))
+    ordered = list(analyses)
+    if sort is not None:
+        (sorter,) = _with_totals([sort])
+        ordered.sort(key=lambda each: order(sorter.sum(each)))
     return Table(
         id="summary",
         title=many(len(analyses), "result"),
-        columns=columns,
-        lines=lines,
-        notes=tuple(f"{each.model}: {note}" for each in analyses for note in notes(each)),
-        definitions=definitions(columns),
+        columns=shown,
+        lines=tuple(_summary_line(each, summed, layout) for each in ordered[:top]),
+        notes=(
+            # The same note at every batch is said once.
+            *dict.fromkeys(f"{each.model}: {note}" for each in ordered[:top] for note in notes(each)),
+            *([f"{len(ordered) - top} more"] if top is not None and top < len(ordered) else []),
+        ),
+        definitions=definitions(shown),
     )
+
+
+def _with_totals(names: Sequence[str]) -> list[LayerColumn]:
+    found = find([name for name in names if name != "name"])
+    for each in found:
+        if each.total is None:
+            raise UsageError(
+                f"column {each.column.id!r} has no total, so it cannot compare results",
+                hint=f"some of {', '.join(name for name, column in LAYER_COLUMNS.items() if column.total)}",
+                code="no-total",
+            )
+    return list(found)
+
+
+def _summary_line(analysis: Analysis, summed: Sequence[LayerColumn], layout: Layout) -> Line:
+    about = (analysis.model, analysis.batch, sample_shapes(analysis, layout), analysis.dtype, analysis.totals.layers)
+    return Line((*about, *(each.sum(analysis) for each in summed)))
