@@ -7,6 +7,7 @@ snippets that break it.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,12 +28,13 @@ TIERS = {
     "devices": 4,
     "store": 4,
     "report": 4,
-    "zoo": 4,
+    "zoo_files": 4,
     "readers": 5,
     "analyzer": 5,
     "memory": 5,
     "builder": 5,
     "comparer": 5,
+    "doctor": 6,
     "measure": 6,
     "validator": 6,
     "claims": 6,
@@ -236,6 +238,13 @@ def test_the_package_is_really_read():
     paths = {file.path for file in package_files()}
 
     assert {"errors.py", "model/graph.py", "layers/conv.py"} <= paths
+
+
+def test_the_map_lists_every_room_that_is_there_with_its_tier():
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text("utf-8")
+    listed = {name: int(tier) for tier, name in re.findall(r"^\| (\d) \| `(\w+)(?:/|\.py)` \|", page, re.MULTILINE)}
+
+    assert {file.room: TIERS[file.room] for file in package_files()} == listed
 
 
 # The rules can fail

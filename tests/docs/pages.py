@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -56,3 +57,32 @@ def copy_project(target: Path) -> Path:
     for name in ("pyproject.toml", "tests/__init__.py"):
         shutil.copy(ROOT / name, target / name)
     return target
+
+
+def shown(command: str) -> str:
+    """Return what a shell shows for a command line that runs ``cnnprof``: standard output, then standard error."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+    line = command.replace("cnnprof ", f"{shlex.quote(sys.executable)} -m cnnprof ")
+    options = {"cwd": ROOT, "env": environment, "stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    done = subprocess.run(["bash", "-c", line], check=False, **options)
+    return done.stdout + done.stderr
+
+
+def refreshed(text: str) -> str:
+    """Return a page whose ``console`` blocks show what their commands print now."""
+
+    def renewed(match: re.Match[str]) -> str:
+        command = match[1]
+        return f"```console\n$ {command}\n{shown(command).rstrip()}\n```"
+
+    return re.sub(
+        r"^```console\n\$ (cnnprof [^\n]*|[^\n]*\| cnnprof [^\n]*)\n.*?^```$",
+        renewed,
+        text,
+        flags=re.DOTALL | re.MULTILINE,
+    )
+
+
+if __name__ == "__main__":
+    # python -m tests.docs.pages: write the present output of every command into the README.
+    (ROOT / "README.md").write_text(refreshed((ROOT / "README.md").read_text(encoding="utf-8")), encoding="utf-8")

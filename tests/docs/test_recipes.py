@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shlex
 from pathlib import Path
 
 import pytest
 
+from cnnprof.report.base import Column, Line, Report, Table
 from tests.docs.pages import ROOT, Block, blocks, copy_project, run, section
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -62,7 +64,7 @@ def test_the_toy_layer_is_no_layer_yet(project):
 def test_a_layer_added_by_the_recipe_is_analyzed_completed_and_held_to_torch(project):
     analyze, schema, tests = follow("How to add a layer", project)
 
-    rows = json.loads(succeeds([*analyze, "-f", "json"], project))["rows"]
+    rows = json.loads(succeeds([*analyze, "-f", "json"], project))["analyses"][0]["rows"]
     assert ["conv2d", "maxout", "flatten", "linear"] == [row["op"] for row in rows]
     assert [32, 32, 32] == rows[1]["outputs"][0]["shape"][1:]
     assert 32 * 32 * 32 == rows[1]["events"]["cmps"]
@@ -86,7 +88,7 @@ def test_an_input_format_added_by_the_recipe_is_read(project):
     (analyze,) = follow("How to add an input format", project)
     (project / "mnist.sizes").write_text("784 100 10\n", encoding="utf-8")
 
-    rows = json.loads(succeeds([*analyze, "-f", "json"], project))["rows"]
+    rows = json.loads(succeeds([*analyze, "-f", "json"], project))["analyses"][0]["rows"]
 
     assert [("linear", 78500), ("relu", 0), ("linear", 1010)] == [(row["op"], row["trainable_params"]) for row in rows]
 
@@ -103,6 +105,27 @@ def test_the_added_input_format_refuses_what_it_cannot_read(project, text, argum
 
     assert 2 == done.returncode
     assert f"error[{code}]" in done.stderr
+
+
+def test_a_report_format_added_by_the_recipe_is_printed_and_written(project):
+    printing, writing = follow("How to add a report format", project)
+
+    printed = succeeds(printing, project)
+    succeeds(writing, project)
+
+    assert printed == (project / "lenet5.tsv").read_text(encoding="utf-8")
+    assert ["layer", "type"] == printed.splitlines()[0].split("\t")[:2]
+    assert "61,706" in printed.splitlines()[-1].split("\t")
+
+
+def test_a_layers_name_cannot_leave_its_cell_in_the_added_format(tmp_path):
+    (tmp_path / "tsv.py").write_text(recipe("How to add a report format")[0].text, encoding="utf-8")
+    render = runpy.run_path(str(tmp_path / "tsv.py"))["render"]
+    columns = (Column("name", "layer", "text"), Column("params", "params", "count"))
+
+    text = render(Report(Table("layers", "layers", columns, (Line(("=1+1\t\n", 1234)),))))
+
+    assert "layer\tparams\n'=1+1\\t\\n\t1,234\n" == text
 
 
 def test_the_recipe_for_a_device_says_that_there_are_none():
