@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -118,7 +117,9 @@ def _batches(model: str, graph: Graph, options: Options, attempts: Attempts) -> 
 
 
 def _text(analyses: Sequence[Analysis], options: Options, target: Target) -> str:
-    return render(_report(analyses, options, _screen(target)), target.format)
+    from cnnprof.cli.output import screen
+
+    return render(_report(analyses, options, screen(target)), target.format)
 
 
 def _report(analyses: Sequence[Analysis], options: Options, screen: Screen) -> Report:
@@ -131,13 +132,6 @@ def _report(analyses: Sequence[Analysis], options: Options, screen: Screen) -> R
         analyses, columns=options.columns, depth=options.depth, sort=options.sort, top=options.top,
         layout=options.layout, screen=screen,
     )  # fmt: skip
-
-
-def _screen(target: Target) -> Screen:
-    from cnnprof.report.base import Screen
-    from cnnprof.report.screen import screen_of
-
-    return Screen() if target.path is not None or sys.stdout is None else screen_of(sys.stdout)
 
 
 def _findings(analyses: Sequence[Analysis], options: Options) -> int:

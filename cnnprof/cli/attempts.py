@@ -36,7 +36,7 @@ class Attempts:
         return None
 
     def _say(self, text: str, model: str) -> None:
-        said = text if model in text else f"{model}: {text}"
+        said = text if model in text or model == "-" else f"{model}: {text}"
         if said not in self._said:
             self._said.add(said)
             say(said)

@@ -19,11 +19,11 @@ def completion(shell: str) -> int:
     """Print click's own script."""
     from click.shell_completion import get_completion_class
 
-    from cnnprof.cli.root import PROGRAM, cli
+    from cnnprof.cli.root import COMPLETE, PROGRAM, cli
     from cnnprof.cli.streams import emit
 
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"this click cannot complete {shell}")
-    emit(kind(cli, {}, PROGRAM, f"_{PROGRAM.upper()}_COMPLETE").source())
+    emit(kind(cli, {}, PROGRAM, COMPLETE).source())
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,6 +18,8 @@ from cnnprof.errors import CnnprofError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from cnnprof.report.base import Screen
 
 STDOUT = "-"
 
@@ -164,6 +167,14 @@ def _sync_directory(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def screen(target: Target) -> Screen:
+    """Return what the target can show; a file has any width and no colour."""
+    from cnnprof.report.base import Screen
+    from cnnprof.report.screen import screen_of
+
+    return Screen() if target.path is not None or sys.stdout is None else screen_of(sys.stdout)
 
 
 def deliver(found: Sequence[Target], render: Callable[[Target], str], *, quiet: bool = False) -> int:

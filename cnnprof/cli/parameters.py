@@ -11,6 +11,8 @@ from cnnprof.errors import CnnprofError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from click.shell_completion import CompletionItem
+
 LARGEST = 2**31 - 1
 DIGITS = 20
 """More digits than these are not read: turning a million digits into a number takes long."""
@@ -64,11 +66,14 @@ def _value(name: str, text: str) -> Any:
     return expression.value
 
 
-def complete_model(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 click's
-    """Return the zoo's names that begin with ``incomplete``; nothing, rather than a message, where there is no zoo."""
+def complete_model(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the zoo's names that begin with ``incomplete``, and leave files to the shell."""
+    from click.shell_completion import CompletionItem
+
     from cnnprof.api import zoo
 
     try:
-        return [name for name in zoo() if name.startswith(incomplete)]
-    except CnnprofError:
-        return []
+        names = [name for name in zoo() if name.startswith(incomplete)]
+    except CnnprofError:  # a message in the middle of a half-typed line helps nobody
+        names = []
+    return [*map(CompletionItem, names), CompletionItem(incomplete, type="file")]

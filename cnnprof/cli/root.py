@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PROGRAM = "cnnprof"
+COMPLETE = "_CNNPROF_COMPLETE"
+"""The environment variable by which a shell asks for completions."""
 COMMANDS = {
     "analyze": ("cnnprof.cli.analyze:analyze", "Count what every layer of a network costs."),
     "explain": ("cnnprof.cli.explain:explain", "Say more about an error code."),
@@ -51,13 +53,15 @@ def invoke(argv: Sequence[str]) -> int:
     Raises:
         UsageError: click refuses the arguments.
     """
-    if f"_{PROGRAM.upper()}_COMPLETE" in os.environ:
-        cli.main(list(argv), prog_name=PROGRAM)  # a shell asks for completions: click answers and exits
     try:
+        if COMPLETE in os.environ:  # a shell asks for completions: click answers and exits
+            cli.main(list(argv), prog_name=PROGRAM, complete_var=COMPLETE)
         with cli.make_context(PROGRAM, list(argv)) as ctx:
             return int(cli.invoke(ctx) or 0)
     except click.exceptions.Exit as done:
         return done.exit_code
+    except SystemExit as done:
+        return int(done.code or 0)
     except click.ClickException as error:
         raise _usage(error) from error
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cnnprof.report import FORMATS, SUFFIXES, render
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -32,36 +34,25 @@ def zoo() -> None:
 
 @zoo.command("list")
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
-@click.option("-f", "--format", "chosen", type=click.Choice(["table", "json"]), default="table", help="How to print.")
-def list_(texts: tuple[str, ...], chosen: str) -> int:
+@click.option("-f", "--format", "chosen", type=click.Choice(list(FORMATS)), help="How to print.")
+@click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", help="Write to FILE, format by its suffix.")
+@click.option("--quiet", is_flag=True, help="Do not name the files written.")
+def list_(texts: tuple[str, ...], chosen: str | None, outputs: tuple[str, ...], *, quiet: bool) -> int:
     """List the networks whose name, title or file contains every TEXT."""
     from cnnprof.api import zoo_entries
-    from cnnprof.cli.streams import emit, say
+    from cnnprof.cli.output import deliver, screen, targets
+    from cnnprof.model.plain import to_builtins
+    from cnnprof.report.base import Report
+    from cnnprof.report.tables import zoo_table
 
-    entries = [entry for entry in zoo_entries() if _matches(entry, texts)]
-    if chosen == "json":
-        emit(_as_json(entries))
-    elif entries:
-        emit("\n".join(_lines(entries)))
-    else:
-        say(f"no network of the zoo contains {' and '.join(map(repr, texts))}; 'cnnprof zoo' lists all")
-    return 0
+    found = targets(outputs, chosen, SUFFIXES)
+    table = zoo_table(to_builtins(entry) for entry in zoo_entries() if _matches(entry, texts))
+    return deliver(found, lambda target: render(Report(table, screen=screen(target)), target.format), quiet=quiet)
 
 
 def _matches(entry: ZooEntry, texts: Sequence[str]) -> bool:
     everything = f"{entry.name}\n{entry.title or ''}\n{entry.file}".casefold()
     return all(text.casefold() in everything for text in texts)
-
-
-def _as_json(entries: Sequence[ZooEntry]) -> str:
-    from cnnprof.model.plain import to_json
-
-    return "[\n" + ",\n".join(f"  {to_json(entry).decode()}" for entry in entries) + "\n]"
-
-
-def _lines(entries: Sequence[ZooEntry]) -> list[str]:
-    width = max(len(entry.name) for entry in entries)
-    return [f"{entry.name:<{width}}  {entry.title or ''}".rstrip() for entry in entries]
 
 
 @zoo.command
@@ -76,7 +67,7 @@ def show(name: str) -> int:
 
     files = {entry.name: entry.file for entry in zoo_entries()}
     if name not in files:
-        guess = did_you_mean(name, files)
-        raise UsageError(f"no network of the zoo is called {name!r}{guess}", hint="'cnnprof zoo' lists the names")
+        message = f"no network of the zoo is called {name!r}{did_you_mean(name, files)}"
+        raise UsageError(message, hint="'cnnprof zoo' lists the names", code="unknown-model")
     emit((root() / files[name]).read_text(encoding="utf-8"))
     return 0
