@@ -92,8 +92,11 @@ def parse(text: str) -> Formula:
     """
     if len(text) > LONGEST:
         raise FormulaError("formula-too-long", f"{len(text):,} characters; a formula has at most {LONGEST:,}", LONGEST)
-    parser = _Parser(text)
-    compiled = parser.whole()
+    try:
+        parser = _Parser(text)
+        compiled = parser.whole()
+    except RecursionError:
+        raise FormulaError("formula-too-deep", "parsed from too deep inside", 0) from None
     return Formula(text, frozenset(parser.names), compiled)
 
 
@@ -111,7 +114,7 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self.tokens = tokenise(text)
-        self.position = 0
+        self.next = next(self.tokens)
         self.depth = 0
         self.names: set[str] = set()
 
@@ -246,13 +249,10 @@ class _Parser:
 
     # -- tokens ---------------------------------------------------------------------------------------------------
 
-    @property
-    def next(self) -> Token:
-        return self.tokens[self.position]
-
     def take(self) -> Token:
-        self.position += 1
-        return self.tokens[self.position - 1]
+        """Step over the next word, which is not the end, and return it."""
+        taken, self.next = self.next, next(self.tokens)
+        return taken
 
     def expect(self, kind: str) -> None:
         if self.next.kind != kind:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Token(NamedTuple):
@@ -35,12 +38,10 @@ ABSENT = {
 }
 
 
-def tokenise(text: str) -> list[Token]:
-    """Return the words of a formula, the end last. Never fails: what no formula has is of kind ``other``."""
-    tokens = []
+def tokenise(text: str) -> Iterator[Token]:
+    """Yield the words of a formula, the end last. Never fails: what no formula has is of kind ``other``."""
     for match in _TOKEN.finditer(text):
         group = str(match.lastgroup)
         word = match[group]
         is_itself = group == "operator" or word in _WORDS
-        tokens.append(Token(word if is_itself else group, word, match.start(group)))
-    return tokens
+        yield Token(word if is_itself else group, word, match.start(group))

@@ -46,7 +46,7 @@ _ARROW = re.compile(r"->|→|,|-(?!\s*[0-9])")
 _COUNT = re.compile(r"(?:(?P<number>[0-9]+)|(?P<letter>[A-Za-z]))(?![A-Za-z0-9_])")
 _SIZES = re.compile(r"[0-9]+(?:\s*[x×]\s*[0-9]+)*(?!\w)", re.IGNORECASE)
 _LAYER = re.compile(
-    r"(?P<word>[A-Za-z]+)(?P<kernel>[0-9]+(?:[x×][0-9]+)?)?(?:\s*-\s*(?P<width>[0-9]+))?"
+    r"(?P<word>[A-Za-z]+?)(?P<kernel>[0-9]+(?:[x×][0-9]+)?)?(?:\s*-\s*(?P<width>[0-9]+))?"
     r"(?:s(?P<stride>[0-9]+))?(?:p(?P<padding>[0-9]+))?(?!\w)",
     re.IGNORECASE,
 )
