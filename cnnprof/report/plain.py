@@ -120,4 +120,5 @@ def _note(text: str, screen: Screen) -> Iterator[Pieces]:
 
     wrapped = textwrap.wrap(shown, max(_NARROWEST, screen.width - len("note: ")))
     for index, part in enumerate(wrapped):
-        yield [Piece("      " if index else "note: ", "note"), Piece(part)]
+        # Wrapping may bring to the start of a line what is only harmless inside one.
+        yield [Piece("      " if index else "note: ", "note"), Piece(visible(part))]
