@@ -60,9 +60,9 @@ def test_a_specification_of_the_zoo_is_shown_as_it_stands(capsys):
 
 
 def test_a_misspelt_network_names_the_nearest_one(capsys):
-    assert 2 == main(["zoo", "show", "vgg61"])
+    assert 2 == main(["zoo", "show", "alexnte"])
     assert capsys.readouterr().err.startswith(
-        "error[unknown-model] no network of the zoo is called 'vgg61'; did you mean 'vgg16'?\n"
+        "error[unknown-model] no network of the zoo is called 'alexnte'; did you mean 'alexnet'?\n"
     )
 
 
