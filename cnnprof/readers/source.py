@@ -11,7 +11,8 @@ import os
 import re
 import stat
 import sys
-from typing import NoReturn
+from functools import lru_cache
+from typing import BinaryIO, NoReturn
 
 from cnnprof.errors import Place, Problem, SpecError, UsageError
 
@@ -119,10 +120,15 @@ def _read_stdin() -> bytes:
     if sys.stdin is None:
         raise UsageError("standard input is closed", code="file-unreadable")
     try:
-        data: bytes = sys.stdin.buffer.read(MOST_BYTES + 1)
+        return _read_once(sys.stdin.buffer)
     except OSError as error:
         _refuse_file(STDIN, error)
-    return data
+
+
+@lru_cache(maxsize=1)
+def _read_once(stream: BinaryIO) -> bytes:
+    """Read a stream; it can be read once only, so whoever asks again (a second input size) gets the same bytes."""
+    return stream.read(MOST_BYTES + 1)
 
 
 def _read_file(path: str) -> bytes:

@@ -55,7 +55,7 @@ def assigned(node: ast.Assign | ast.AnnAssign, value: ast.expr) -> Iterator[str]
 
 
 def texts(nodes: Iterable[ast.expr]) -> Iterator[str]:
-    """The texts among some expressions: both sides of a condition, the first of a tuple, ``*`` for what is filled in."""
+    """The texts in expressions: both sides of a condition, the first of a tuple, ``*`` for what is filled in."""
     for node in nodes:
         if isinstance(node, ast.IfExp):
             yield from texts([node.body, node.orelse])
@@ -135,7 +135,7 @@ def test_an_explanation_given_twice_is_found():
 
 
 def test_a_catalogue_is_codes_titles_and_texts():
-    text = "# a comment\n\n## a part\n\none: first\n  Text: of\n  two lines.\n  wrong:\n    - x\n\ntwo-more: second\n  B.\n"
+    text = "# a comment\n\n## part\n\none: first\n  Text: of\n  two lines.\n  wrong:\n    - x\n\ntwo-more: second\n  B.\n"
 
     assert {
         "one": ("first", "Text: of\ntwo lines.\nwrong:\n  - x"),
@@ -152,11 +152,11 @@ def prose(text: str) -> str:
 
 def examples(kind: str) -> list:
     """The wrong or the right examples, each with its code."""
-    found = []
-    for code, entry in CATALOGUE.items():
-        for match in re.finditer(rf"^{kind}:\n((?:  .*\n?)+)", entry.text, re.MULTILINE):
-            found.append(pytest.param(code, textwrap.dedent(match[1]), id=code))
-    return found
+    return [
+        pytest.param(code, textwrap.dedent(match[1]), id=code)
+        for code, entry in CATALOGUE.items()
+        for match in re.finditer(rf"^{kind}:\n((?:  .*\n?)+)", entry.text, re.MULTILINE)
+    ]
 
 
 def errors_of(example: str, capsys) -> str:
