@@ -268,6 +268,27 @@ def test_three_3x3_convolutions_see_what_one_7x7_sees_with_fewer_parameters(tmp_
     assert (64, 1, 1) == three.rows[-1].outputs[0].shape[1:] == one.rows[-1].outputs[0].shape[1:]
 
 
+@pytest.mark.parametrize(
+    ("layers", "field"),
+    [
+        (["kernel_size: 3", "kernel_size: 3"], 5),
+        (["kernel_size: 3, stride: 2", "kernel_size: 3"], 7),  # a stride widens every step behind it
+        (["kernel_size: 3, stride: 2", "kernel_size: 3, stride: 2", "kernel_size: 3"], 15),
+        (["kernel_size: 3, dilation: 2"], 5),  # a dilation widens its own window
+        (["kernel_size: 3", "kernel_size: 3, dilation: 2", "kernel_size: 3, dilation: 4"], 15),
+    ],
+)
+def test_stride_and_dilation_widen_the_field(tmp_path, layers, field):
+    """F8: the field is the smallest input from which anything comes out, 1 + Σ dilation·(kernel − 1)·strides before."""
+    text = "input: [1, {0}, {0}]\nlayers:\n" + "".join(
+        f"  - conv2d: {{{{out_channels: 1, {layer}}}}}\n" for layer in layers
+    )
+
+    assert (1, 1, 1) == analyze(tmp_path, text.format(field)).rows[-1].outputs[0].shape[1:]
+    with pytest.raises(cnnprof.SpecError, match="does not fit"):
+        analyze(tmp_path, text.format(field - 1))
+
+
 # -- F9: dense or convolution -----------------------------------------------------------------------------------------
 
 
