@@ -68,11 +68,11 @@ def test_blocks_that_differ_in_a_shown_number_do_not_fold():
 
 def test_a_small_block_keeps_its_name_before_its_layers():
     result = analysis(
-        [row("conv_bn.conv2d"), row("conv_bn.batchnorm2d")],
-        containers=(Container(path="conv_bn", block="conv_bn", last="conv_bn.batchnorm2d"),),
+        [row("conv_bn.conv2d"), row("conv_bn.batchnorm2d"), row("conv_bn.relu")],
+        containers=(Container(path="conv_bn", block="conv_bn", last="conv_bn.relu"),),
     )
 
-    assert ["conv_bn.conv2d", "conv_bn.batchnorm2d"] == [
+    assert ["conv_bn.conv2d", "conv_bn.batchnorm2d", "conv_bn.relu"] == [
         name for name, _, _ in shown(layer_table(result, columns=COLUMNS))
     ]
 
