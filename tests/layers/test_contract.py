@@ -39,7 +39,10 @@ def test_a_layer_has_examples_and_shapes_to_draw_from(op):
 
 @every_layer
 def test_every_argument_of_a_layer_is_searched(op):
-    assert set(fields_of(REGISTRY[op])) == set(REGISTRY[op].choices)
+    unsearched = set(fields_of(REGISTRY[op])) - set(REGISTRY[op].choices)
+    unknown = set(REGISTRY[op].choices) - set(fields_of(REGISTRY[op]))
+
+    assert (unsearched, unknown) == (set(), set()), f"{op}: no choices for {unsearched}, no arguments {unknown}"
 
 
 @every_layer
@@ -63,6 +66,16 @@ def test_an_example_comes_out_as_the_textbook_says(op, number):
     outputs = REGISTRY[op](**example.args).outputs(contract.specs(example.inputs))
 
     assert (example.outputs or tuple(tensor.shape for tensor in outputs)) == tuple(tensor.shape for tensor in outputs)
+
+
+@pytest.mark.parametrize(("op", "number"), EVERY_EXAMPLE)
+def test_the_windows_of_an_example_have_as_many_positions_as_its_output(op, number):
+    example = REGISTRY[op].examples[number]
+    layer, inputs = REGISTRY[op](**example.args), contract.specs(example.inputs)
+    windows = layer.windows(inputs)
+    sizes = None if windows is None else layer.outputs(inputs)[0].shape[2:]
+
+    assert sizes == (None if windows is None else tuple(window.output for window in windows))
 
 
 @every_layer

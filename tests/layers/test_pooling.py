@@ -97,6 +97,9 @@ class TestAdaptive:
 
         assert ((1, 3), Events(cmps=9 - 3), None) == (pool.output, pool.events, pool.cut)
 
+    def test_one_axis_that_does_not_divide_is_enough_to_have_no_uniform_window(self):
+        assert facts("adaptiveavgpool2d", (1, 6, 7), output_size=3).cut is None
+
     def test_windows_that_divide_the_input_are_those_of_a_plain_pool(self):
         adaptive = facts("adaptiveavgpool2d", (4, 12, 6), output_size=(4, 3))
         plain = facts("avgpool2d", (4, 12, 6), kernel_size=(3, 2))
