@@ -121,15 +121,11 @@ class Report(NamedTuple):
 
 
 def add_up(columns: Sequence[Column], lines: Sequence[Line]) -> tuple[Value, ...]:
-    """Return the cells of several lines put together, by each column's ``join``."""
-    return tuple(
-        _join(column, [line.cells[index] for line in lines]) for index, column in enumerate(columns)
-    )  # fmt: skip
+    """Return the cells of one or more lines put together, by each column's ``join``."""
+    return tuple(_join(column, [line.cells[index] for line in lines]) for index, column in enumerate(columns))
 
 
 def _join(column: Column, values: list[Value]) -> Value:
-    if not values:
-        return None
     if column.join == "last":
         return values[-1]
     if column.join == "sum":

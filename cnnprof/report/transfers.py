@@ -27,7 +27,7 @@ def transfers_table(analysis: Analysis) -> Table:
     for line in lines:
         directions.setdefault(line.cells[:2], []).append(line)
     totals = [Line((*way, None, None, *add_up(_TRANSFER_COLUMNS, each)[4:])) for way, each in directions.items()]
-    if len(totals) != 1:
+    if len(totals) > 1:
         totals.append(Line(("total", None, None, None, *add_up(_TRANSFER_COLUMNS, lines)[4:])))
     return Table(
         id="transfers",

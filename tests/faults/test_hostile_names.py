@@ -15,7 +15,7 @@ from html import unescape
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnnprof.model.analysis import Note, Transfer
@@ -88,6 +88,7 @@ def test_a_terminal_gets_nothing_that_acts(name):
     check_terminal(name)
 
 
+@settings(deadline=None)
 @given(names)
 def test_a_terminal_gets_nothing_that_acts_whatever_the_name(name):
     check_terminal(name, SCREENS[1:3])
@@ -135,6 +136,7 @@ def test_a_csv_reader_gives_the_name_back_and_no_cell_is_a_formula(name):
     check_csv(name)
 
 
+@settings(deadline=None)
 @given(names)
 def test_a_csv_reader_gives_the_name_back_whatever_it_is(name):
     check_csv(name)
@@ -190,6 +192,7 @@ def test_markdown_has_the_right_cells_and_no_syntax_of_a_name(name):
     check_markdown(name)
 
 
+@settings(deadline=None)
 @given(names.filter(lambda name: "::" not in name and "##" not in name))
 def test_markdown_has_the_right_cells_whatever_the_name(name):
     check_markdown(name)
@@ -213,6 +216,7 @@ def test_json_keeps_names_exact_in_ascii(name):
     check_json(name)
 
 
+@settings(deadline=None)
 @given(names)
 def test_json_keeps_names_exact_whatever_they_are(name):
     check_json(name)

@@ -139,6 +139,10 @@ def test_a_block_with_something_unknown_is_a_lower_bound():
     assert [AtLeast(7), UNKNOWN] == layer_table(result, depth=1).cells("macs")
 
 
+def test_a_block_of_a_network_without_macs_has_no_share():
+    assert [None] == layer_table(analysis([row("b.x"), row("b.y")]), depth=1).cells("macs_share")
+
+
 @pytest.mark.parametrize("value", [0, -3])
 @pytest.mark.parametrize("option", ["depth", "top"])
 def test_depth_and_top_below_one_are_refused(option, value):

@@ -7,8 +7,9 @@ import re
 import pytest
 
 from cnnprof.model.graph import Origin
+from cnnprof.report.base import Report
 from cnnprof.report.markdown import escape, render
-from cnnprof.report.tables import report
+from cnnprof.report.tables import record_table, report
 from tests.unit.report.samples import analysis, row, small, two_places, with_unknown
 
 
@@ -52,6 +53,10 @@ def test_lower_bounds_and_unknowns_are_shown():
 
     assert "| pool.a | ? | ? |" in text
     assert "| **total** | **≥ 400** | **100 %** |" in text
+
+
+def test_a_table_without_definitions_ends_with_its_lines():
+    assert "## things\n\n| x |\n| ---: |\n| 5 |\n" == render(Report(record_table("things", [{"x": 5}])))
 
 
 def test_the_rest_stands_before_the_total():

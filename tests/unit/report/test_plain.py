@@ -301,6 +301,21 @@ def test_wide_characters_keep_columns_straight():
     assert ["卷积   conv2d  4", "relu   relu    4"] == lines[4:6]
 
 
+def test_a_combining_mark_takes_no_column():
+    lines = main(analysis([row("e\u0301te", "relu")]), columns=["name", "op"]).splitlines()
+
+    assert "e\u0301te    relu" == lines[4]
+
+
+def test_a_long_name_of_wide_characters_is_shortened_to_the_columns_it_takes():
+    result = analysis([row("卷积" * 20, "conv2d", macs=1)])
+
+    lines = main(result, terminal(40), columns=["name", "macs"]).splitlines()
+
+    assert "卷积卷积卷积…卷积卷积卷积卷积卷积      1" == lines[4]
+    assert 40 >= cells_wide(lines[4])
+
+
 def test_notes_wrap_at_the_terminal_and_never_in_a_pipe():
     long = analysis([row("x", when="train")])
     note = (

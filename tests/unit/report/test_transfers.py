@@ -30,6 +30,10 @@ def test_a_single_direction_is_its_own_total():
     assert (Line(("gpu0", "gpu1", None, None, 1024, 4096)),) == transfers_table(one_way).totals
 
 
+def test_without_traffic_there_is_nothing_to_add_up():
+    assert ((), ()) == transfers_table(analysis([row("a")]))[3:5]
+
+
 def test_traffic_says_what_its_columns_mean():
     definitions = dict(transfers_table(two_places()).definitions)
 
