@@ -30,4 +30,4 @@ ZOO_COLUMNS = (
 def zoo_table(entries: Iterable[Mapping[str, Value]]) -> Table:
     """Return the networks of the zoo; ``entries`` bear the ids of ``ZOO_COLUMNS``."""
     found = list(entries)
-    return record_table(many(len(found), "network"), found, ZOO_COLUMNS)._replace(id="zoo")
+    return record_table(many(len(found), "network"), found, ZOO_COLUMNS)._replace(id="zoo", optional=("file", "source"))

@@ -68,7 +68,15 @@ def test_mebibytes_prints_torchsummarys_figures_under_their_right_unit(size, tex
 
 @pytest.mark.parametrize(
     ("fraction", "text"),
-    [(0, "0 %"), (0.0, "0 %"), (0.1196, "12.0 %"), (1.0, "100 %"), (1, "100 %"), (1 + 2**-50, "100 %"), (0.0005, "0.1 %")],
+    [
+        (0, "0 %"),
+        (0.0, "0 %"),
+        (0.1196, "12.0 %"),
+        (1.0, "100 %"),
+        (1, "100 %"),
+        (1 + 2**-50, "100 %"),
+        (0.0005, "0.1 %"),
+    ],
 )
 def test_a_share_has_one_decimal(fraction, text):
     assert text == units.percent(fraction)

@@ -8,10 +8,10 @@ import pytest
 
 from cnnprof.model.graph import Container
 from cnnprof.report import render
-from cnnprof.report.base import Screen, Table
+from cnnprof.report.base import Report, Screen, Table
 from cnnprof.report.grid import cells_wide
 from cnnprof.report.plain import render as plain
-from cnnprof.report.tables import layer_table, report
+from cnnprof.report.tables import layer_table, report, zoo_table
 from tests.unit.report.samples import analysis, blocks, row, small, two_places, unknown, with_unknown
 
 PIPE = Screen()
@@ -273,6 +273,19 @@ def test_columns_go_by_rank_and_the_reader_is_told():
 
 def test_columns_nobody_asked_for_go_without_a_word():
     assert "no room" not in main(large(), terminal(80))
+
+
+def test_the_zoo_gives_up_sources_and_files_before_it_shortens_a_title():
+    entry = {
+        "name": "alexnet_2012",
+        "title": "AlexNet on two GPUs",
+        "file": "alexnet_2012.yaml",
+        "source": "Krizhevsky",
+    }
+
+    last = [plain(Report(zoo_table([entry]), screen=terminal(width))).splitlines()[-1] for width in (40, 60)]
+
+    assert ["alexnet_2012  AlexNet on two GPUs", "alexnet_2012  AlexNet on two GPUs  alexnet_2012.yaml"] == last
 
 
 def test_macs_and_names_stay_longest():
