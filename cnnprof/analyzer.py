@@ -259,9 +259,10 @@ def _notes(graph: Graph, rows: Sequence[Row]) -> Iterator[Note]:
 
 
 def _cut_message(row: Row) -> str:
-    axes = {1: ("elements",), 2: ("rows", "columns"), 3: ("slices", "rows", "columns")}[len(row.window_cut or ())]
-    cut = " and ".join(
-        f"the last {count} {axis}" for count, axis in zip(row.window_cut or (), axes, strict=True) if count
-    )
-    size = "×".join(str(size) for size in row.inputs[0].shape[2:])
-    return f"the window does not tile its {size} input: {cut} are never read"
+    cut = row.window_cut or ()
+    axes = ("element",) if len(cut) == 1 else ("slice", "row", "column")[-len(cut) :]
+    named = [(count, axis) for count, axis in zip(cut, axes, strict=True) if count]
+    parts = [f"the last {count} {axis}s" if count > 1 else f"the last {axis}" for count, axis in named]
+    size = "×".join(str(number) for number in row.inputs[0].shape[2:])
+    never = "is" if len(parts) == 1 and sum(cut) == 1 else "are"
+    return f"the window does not tile its {size} input: {' and '.join(parts)} {never} never read"

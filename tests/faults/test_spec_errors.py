@@ -1,4 +1,4 @@
-"""P1 and P2: bad specifications get all their errors at once, bounds hold before any work, counts are exact or an error."""
+"""P1 and P2: all errors at once, bounds hold before any work, counts are exact or an error."""
 
 from __future__ import annotations
 

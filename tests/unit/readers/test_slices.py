@@ -28,9 +28,15 @@ def test_a_slice_cuts_a_list_as_python_does(formula: str, expected: object) -> N
 
 @pytest.mark.parametrize(
     ("formula", "code"),
-    [("index[:1]", "bad-type"), ("depths['a':]", "bad-type"), ("depths[1.5:]", "bad-type"), ("depths[::2]", "formula-syntax"),
-     ("depths[]", "formula-syntax"), ("1:2", "formula-syntax")],
-)  # fmt: skip
+    [
+        ("index[:1]", "bad-type"),
+        ("depths['a':]", "bad-type"),
+        ("depths[1.5:]", "bad-type"),
+        ("depths[::2]", "formula-syntax"),
+        ("depths[]", "formula-syntax"),
+        ("1:2", "formula-syntax"),
+    ],
+)
 def test_anything_else_between_the_brackets_is_an_error(formula: str, code: str) -> None:
     with pytest.raises(FormulaError) as caught:
         parse(formula).evaluate(DEPTHS)
