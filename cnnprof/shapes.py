@@ -51,13 +51,10 @@ class Window(NamedTuple):
     @property
     def taps(self) -> int:
         """Products of a tap with a stored element, over all positions; taps on the padding are not among them."""
-        total = 0
-        for tap in range(self.kernel):
-            offset = tap * self.dilation - self.pad_low
-            first = max(0, -(offset // self.stride))
-            last = min(self.output - 1, (self.size - 1 - offset) // self.stride)
-            total += max(0, last - first + 1)
-        return total
+        if not self.pad_low and not self.pad_high and not self.ceil_mode:
+            return self.kernel * max(0, self.output)
+        positions, taps = (self.output, self.stride), (self.kernel, self.dilation)
+        return _sums_within(positions, taps, self.pad_low, self.size)
 
 
 def same_padding(kernel: int, dilation: int) -> tuple[int, int]:
@@ -79,11 +76,12 @@ def transposed_reach(size: int, kernel: int, stride: int, pad: int, dilation: in
 
     All do, unless the stride is wider than the kernel, the dilation leaves gaps, or output padding adds an edge.
     """
-    reached: set[int] = set()
-    for tap in range(kernel):
-        first = tap * dilation - pad
-        reached.update(range(first, first + size * stride, stride))
-    return sum(0 <= position < output for position in reached)
+    shared = math.gcd(stride, dilation)
+    places = _sums_within((size, stride), (kernel, dilation), pad, output)
+    # Element i + dilation/shared under tap t lands where element i under tap t + stride/shared does: of each such
+    # couple one is counted too many.
+    again = (size - dilation // shared, stride), (kernel - stride // shared, dilation)
+    return places - _sums_within(*again, pad - stride * dilation // shared, output)
 
 
 def adaptive_reads(size: int, output: int) -> int:
@@ -93,3 +91,34 @@ def adaptive_reads(size: int, output: int) -> int:
     neighbours share an element except at the gcd(size, output) − 1 borders that fall between two elements.
     """
     return size + output - math.gcd(size, output)
+
+
+Steps = tuple[int, int]
+"""How many steps, and how far each goes: the numbers 0, step, 2·step, …."""
+
+
+def _sums_within(first: Steps, second: Steps, low: int, size: int) -> int:
+    """Return how many pairs, a number of ``first`` and one of ``second``, have a sum in [low, low + size)."""
+    return _sums_below(first, second, low + size) - _sums_below(first, second, low)
+
+
+def _sums_below(first: Steps, second: Steps, limit: int) -> int:
+    """Return how many pairs have a sum below ``limit``; without a loop, for windows may be of any size."""
+    (count, step), (most, width) = first, second
+    if limit <= 0 or count <= 0 or most <= 0:
+        return 0
+    some = min(count, (limit - 1) // step + 1)
+    full = max(0, min(some, (limit - 1 - (most - 1) * width) // step + 1))
+    rest = some - full
+    return full * most + rest + _floor_sum(rest, width, step, limit - 1 - (some - 1) * step)
+
+
+def _floor_sum(count: int, divisor: int, step: int, start: int) -> int:
+    """Return Σ ⌊(start + i·step) / divisor⌋ for i < count, in Euclid's steps (AtCoder Library, ``floor_sum``)."""
+    total = 0
+    while count > 0:
+        total += count * (count - 1) // 2 * (step // divisor) + count * (start // divisor)
+        reach = step % divisor * count + start % divisor
+        # What is left counts lattice points under a line; mirrored, they lie under a flatter one.
+        count, start, step, divisor = reach // divisor, reach % divisor, divisor, step % divisor
+    return total

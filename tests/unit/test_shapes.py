@@ -117,6 +117,11 @@ class TestTaps:
     def test_taps_on_the_padding_are_left_out(self):
         assert Window(4, 3, pad_low=1, pad_high=1).taps == 10
 
+    def test_a_window_of_a_billion_elements_is_counted_like_any_other(self):
+        window = Window(2**31, 2**30, pad_low=2**20, pad_high=0, dilation=1)
+
+        assert window.kernel * window.output - 2**20 * (2**20 + 1) // 2 == window.taps
+
     @given(windows)
     def test_taps_are_the_reads_of_stored_elements(self, window):
         reads = [place for places in positions(window) for place in places]
@@ -185,7 +190,10 @@ class TestTransposed:
     def test_an_edge_added_by_output_padding_receives_nothing(self):
         assert transposed_reach(2, 2, 2, 0, 1, 5) == 4
 
-    @given(st.integers(1, 9), st.integers(1, 5), st.integers(1, 4), st.integers(0, 3), st.integers(1, 3))
+    def test_a_billion_elements_are_counted_like_any_other_number(self):
+        assert transposed_reach(2**30, 2**30, 2, 0, 3, 2**40) == 5 * 2**30 - 6
+
+    @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 6), st.integers(0, 4), st.integers(1, 6))
     def test_reach_is_the_number_of_positions_where_products_land(self, size, kernel, stride, pad, dilation):
         output = max(0, transposed_output(size, kernel, stride, pad, 0, dilation))
         landed = {place for place in spread(size, kernel, stride, pad, dilation) if 0 <= place < output}
