@@ -15,7 +15,8 @@ from cnnprof.model.graph import Graph
 from cnnprof.readers.overrides import Overrides
 
 READERS: tuple[tuple[str, str], ...] = (
-    (r"(?i)\s*INPUT\b", "cnnprof.readers.spec:read_pattern"),
+    # INPUT first, in brackets or not, unless what follows makes it a file's name (input.yaml, input/net.yaml).
+    (r"(?i)\s*[\[(]?\s*INPUT(?![\w./\\])(?!.*\.[a-z]\w*(#\S*)?\s*$)", "cnnprof.readers.spec:read_pattern"),
     (r"-$", "cnnprof.readers.spec:read_stdin"),
     (r"(?i).*\.(ya?ml|json)(#[^#]*)?$", "cnnprof.readers.spec:read_file"),
     (r".*/", "cnnprof.readers.spec:read_file"),

@@ -20,17 +20,17 @@ class Collector:
         self.document = document
         self.problems: dict[tuple[int, int, str], Problem] = {}
 
-    def add(self, code: str, message: str, tree: Tree, hint: str | None = None) -> None:
-        """Record a problem; at ``MOST`` of them, stop."""
+    def add(self, code: str, message: str, tree: Tree, hint: str | None = None, *, offset: int = 0) -> None:
+        """Record a problem, ``offset`` characters into the tree's text; at ``MOST`` of them, stop."""
         key = (tree.line, tree.column, message)
-        self.problems.setdefault(key, Problem(code, message, self.document.place(tree), hint))
+        self.problems.setdefault(key, Problem(code, message, self.document.place(tree, offset=offset), hint))
         if len(self.problems) >= MOST:
             self.stop()
 
     def add_error(self, error: CnnprofError, tree: Tree, prefix: str = "") -> None:
         """Record an error that knows its code; an expression knows its own place, others stand at ``tree``."""
-        where = error.tree if isinstance(error, ExpressionError) else tree
-        self.add(error.code, prefix + error.message, where, error.hint)
+        where, offset = (error.tree, error.offset) if isinstance(error, ExpressionError) else (tree, 0)
+        self.add(error.code, prefix + error.message, where, error.hint, offset=offset)
 
     def stop(self) -> NoReturn:
         """Raise all problems in the order of their places."""

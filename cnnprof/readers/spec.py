@@ -173,7 +173,7 @@ def _declared(spec: InputSpec, scope: Scope, collector: Collector) -> tuple[int,
         sizes = "x".join(str(size) for size in value)
         raise UsageError(
             f"{collector.document.source} leaves its input size open ({sizes})",
-            hint=f"give one: --input {sizes.replace('*', '224')}",
+            hint=f"give one: --input {_filled(value)}",
             code="missing-input",
         )
     if not _is_shape(value):
@@ -181,6 +181,11 @@ def _declared(spec: InputSpec, scope: Scope, collector: Collector) -> tuple[int,
         collector.add("bad-input", message, spec.tree)
         return None
     return tuple(value)
+
+
+def _filled(sizes: list[Any]) -> str:
+    """Return a size that would do: 3 channels where they are open, 224 for every other open axis."""
+    return "x".join(str(size if size != "*" else 224 if axis else 3) for axis, size in enumerate(sizes))
 
 
 def _is_shape(value: Any) -> bool:

@@ -18,15 +18,24 @@ if TYPE_CHECKING:
     from cnnprof.layers import Layer
     from cnnprof.model.graph import Fact, Origin
 
+_LONGEST_SHOWN = 60
 Scope = Mapping[str, formulas.Value]
 
 
 class ExpressionError(CnnprofError):
     """A formula or value that cannot be evaluated, and the tree it stands in."""
 
-    def __init__(self, tree: Tree, code: str, message: str) -> None:
-        super().__init__(message, code=code)
+    def __init__(self, tree: Tree, code: str, message: str, *, hint: str | None = None, offset: int = 0) -> None:
+        super().__init__(message, code=code, hint=hint)
         self.tree = tree
+        self.offset = offset
+        """Characters into the tree's text at which it goes wrong."""
+
+
+def _wrong_formula(tree: Tree, text: str, error: FormulaError, offset: int) -> ExpressionError:
+    shown = text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
+    message = f"formula '{shown}': {error.message}"
+    return ExpressionError(tree, error.code, message, hint=error.hint, offset=offset + error.offset)
 
 
 class Expression:
@@ -62,7 +71,7 @@ class Expression:
             try:
                 self._formula = formulas.parse(tree.value[1:])
             except FormulaError as error:
-                raise ExpressionError(tree, error.code, f"formula {tree.value!r}: {error.message}") from None
+                raise _wrong_formula(tree, tree.value, error, 1) from None
             self.names = self._formula.names
 
     def evaluate(self, scope: Scope) -> Any:
@@ -78,7 +87,7 @@ class Expression:
         try:
             return self._formula.evaluate(scope)
         except FormulaError as error:
-            raise ExpressionError(self.tree, error.code, f"formula '={self._formula.text}': {error.message}") from None
+            raise _wrong_formula(self.tree, f"={self._formula.text}", error, 1) from None
 
 
 class Template(Expression):
@@ -101,7 +110,7 @@ class Template(Expression):
             try:
                 self._pieces.append(formulas.parse(piece) if index % 2 else piece)
             except FormulaError as error:
-                raise ExpressionError(self.tree, error.code, f"formula {piece!r}: {error.message}") from None
+                raise _wrong_formula(self.tree, f"{{={piece}}}", error, text.find(f"{{={piece}}}") + 2) from None
         self.names = frozenset().union(*(p.names for p in self._pieces if not isinstance(p, str)))
         self.literal = False
 
@@ -114,7 +123,8 @@ class Template(Expression):
         try:
             value = formula.evaluate(scope)
         except FormulaError as error:
-            raise ExpressionError(self.tree, error.code, f"formula '{formula.text}': {error.message}") from None
+            whole = f"{{={formula.text}}}"
+            raise _wrong_formula(self.tree, whole, error, str(self.value).find(whole) + 2) from None
         if isinstance(value, bool) or not isinstance(value, (int, str)):
             message = f"a name takes whole numbers and texts, formula '{formula.text}' gives {value!r}"
             raise ExpressionError(self.tree, "bad-name", message)

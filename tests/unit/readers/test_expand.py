@@ -331,3 +331,23 @@ def test_what_stands_beside_a_loop_holds_for_its_rounds_and_sees_its_variables()
     found = chain("  - for: {gpu: [a, b]}\n    place: =gpu\n    frozen: true\n    layers: [relu]\n  - relu\n")
 
     assert [("a", True), ("b", True), (None, False)] == [(node.place, node.frozen) for node in found.nodes]
+
+
+def test_a_formula_that_fails_says_where_inside_it_and_what_to_do() -> None:
+    found = chain_problems("  - conv2d: {out_channels: =widht * 2, kernel_size: 1}\n", "params: {width: 3}\n")
+
+    assert [("6:29", "unknown-name")] == said(found)
+    assert "did you mean 'width'?" == found[0].hint
+
+
+def test_a_long_formula_is_not_repeated_whole() -> None:
+    found = chain_problems(f"  - conv2d: {{out_channels: ={'1 + ' * 500}1, kernel_size: 1}}\n")
+
+    assert 150 > len(found[0].message)
+
+
+def test_an_open_input_size_gets_a_size_that_would_do() -> None:
+    with pytest.raises(UsageError) as caught:
+        read("cnnprof: 1\ninput: ['*', '*', '*']\nlayers: [relu]\n")
+
+    assert "give one: --input 3x224x224" == caught.value.hint

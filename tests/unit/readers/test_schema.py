@@ -141,8 +141,10 @@ def test_what_is_wrong_at_the_top_is_refused(text):
     [
         "cnnprof: 1\ninput: [3, '*', '*']\nlayers: [relu]\n",
         "cnnprof: 1\ninputs: {a: [3, 4], b: {shape: [=n], dtype: int64}}\nlayers: [relu]\n",
-        "cnnprof: 1\ninput: [3]\nparams: {a: null, b: [[1, x], 2.5]}\n"
-        "variants:\n  v: {a: 1, input: [4]}\n  w:\nlayers: [relu]\n",
+        (
+            "cnnprof: 1\ninput: [3]\nparams: {a: null, b: [[1, x], 2.5]}\n"
+            "variants:\n  v: {a: 1, input: [4]}\n  w:\nlayers: [relu]\n"
+        ),
         "cnnprof: 1\nlayers: [relu]\nexpect: {v: {reference: torchvision:vgg16}, w: {facts: []}}\n",
         "cnnprof: 1\nlayers: [relu]\nexpect: {facts: [{of: macs, value: '3.8e9', source: p, holds: false, why: w}]}\n",
     ],
