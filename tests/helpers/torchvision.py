@@ -6,6 +6,7 @@ import importlib
 import warnings
 from functools import cache
 from typing import Any, NamedTuple
+from unittest import mock
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -37,9 +38,21 @@ def models() -> Any:
         return importlib.import_module("torchvision.models")
 
 
+def _regnet_on_cpu() -> Any:
+    """Have RegNet's widths and depths computed on the CPU: torchvision does it with tensors, which meta has not."""
+    params = models().regnet.BlockParams
+    compute = params.from_init_params
+
+    def on_cpu(**arguments: Any) -> Any:
+        with torch.device("cpu"):
+            return compute(**arguments)
+
+    return mock.patch.object(params, "from_init_params", on_cpu)
+
+
 def build(name: str, **arguments: Any) -> torch.nn.Module:
     """Return an untrained model on the meta device, in evaluation mode."""
-    with torch.device("meta"), warnings.catch_warnings():
+    with torch.device("meta"), _regnet_on_cpu(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # GoogLeNet announces another initialisation
         model: torch.nn.Module = getattr(models(), name)(weights=None, **arguments)
     return model.eval()
