@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -19,6 +20,7 @@ from cnnprof import _version, zoo_files
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+UNPACK = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.3 and before have no filters
 INFO = f"cnnprof-{_version.__version__}.dist-info"
 
 
@@ -122,8 +124,7 @@ def test_the_installed_command_analyzes_a_network_of_the_zoo(installed):
 
 def test_the_source_archive_builds_the_same_wheel(wheel_names, tmp_path):
     sdist = build("sdist", ROOT, tmp_path / "sdist")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path / "source", filter="data")
+    shutil.unpack_archive(sdist, tmp_path / "source", **UNPACK)
     (source,) = (tmp_path / "source").iterdir()
 
     with zipfile.ZipFile(build("wheel", source, tmp_path / "wheel")) as archive:
