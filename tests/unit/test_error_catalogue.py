@@ -135,7 +135,7 @@ def test_an_explanation_given_twice_is_found():
 
 
 def test_a_catalogue_is_codes_titles_and_texts():
-    text = "# a comment\n\n## part\n\none: first\n  Text: of\n  two lines.\n  wrong:\n    - x\n\ntwo-more: second\n  B.\n"
+    text = "# note\n\n## part\n\none: first\n  Text: of\n  two lines.\n  wrong:\n    - x\n\ntwo-more: second\n  B.\n"
 
     assert {
         "one": ("first", "Text: of\ntwo lines.\nwrong:\n  - x"),
