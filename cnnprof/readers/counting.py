@@ -28,7 +28,7 @@ class TooManyLayersError(Exception):
     """The bound is passed; ``tree`` is where."""
 
     def __init__(self, tree: Tree) -> None:
-        super().__init__(f"expands to more than {MOST_LAYERS:,} layers")
+        super().__init__(f"expands to more than {MOST_LAYERS:,} layers or rounds of loops")
         self.tree = tree
 
 
@@ -84,12 +84,13 @@ class Counter:
         if isinstance(rounds, range):
             if len(rounds) > MOST_LAYERS:
                 raise TooManyLayersError(loop.tree)
-            return len(rounds) * self.chain(loop.body, scope.without(["index", *loop.let])) if rounds else 0
+            # A round counts even where it has no layer: an empty loop in an empty loop is work without end, too.
+            return len(rounds) * max(1, self.chain(loop.body, scope.without(["index", *loop.let]))) if rounds else 0
         total = 0
         for index, variables in enumerate(rounds):
             inner = scope.extended({**variables, "index": index})
             self.let(loop.let, inner)
-            total += self.chain(loop.body, inner)
+            total += max(1, self.chain(loop.body, inner))
             if total > MOST_LAYERS:
                 raise TooManyLayersError(loop.tree)
         return total

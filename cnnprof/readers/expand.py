@@ -64,7 +64,9 @@ class Expander:
         """Count a step; too many of them, or too many layers, end the expansion."""
         self.steps += 1
         if self.steps > MOST_STEPS or len(self.network.nodes) > MOST_LAYERS:
-            self.collector.add("too-many-layers", f"expands to more than {MOST_LAYERS:,} layers", tree)
+            self.collector.add(
+                "too-many-layers", f"expands to more than {MOST_LAYERS:,} layers or rounds of loops", tree
+            )
             self.collector.stop()
 
     def statement(self, statement: Statement, value: Value | None, here: Here) -> Value | None:
