@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from cnnprof.cli.commands import Command
 from cnnprof.cli.parameters import complete_model, names, numbers, settings
 from cnnprof.errors import UsageError
 from cnnprof.report import FORMATS, SUFFIXES, render
@@ -48,7 +49,7 @@ class Options(NamedTuple):
         return len(self.models) * len(self.batches) * max(1, len(self.sizes)) > 1
 
 
-@click.command
+@click.command(cls=Command)
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", shell_complete=complete_model)
 @click.option("--batch", "batches", callback=numbers, default="1", metavar="N,...", help="Samples per forward.")
 @click.option("--input", "sizes", multiple=True, metavar="CxHxW", help="Another input size, such as 3x224x224.")

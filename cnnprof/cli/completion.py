@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from cnnprof.cli.commands import Command
+
 HELP = """Print the script that makes a shell complete commands.
 
 \b
@@ -13,7 +15,7 @@ fish: cnnprof completion fish > ~/.config/fish/completions/cnnprof.fish
 """
 
 
-@click.command(help=HELP)
+@click.command(cls=Command, help=HELP)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> int:
     """Print click's own script."""

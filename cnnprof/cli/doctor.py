@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cnnprof.cli.commands import Command
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@click.command
+@click.command(cls=Command)
 @click.option("-f", "--format", "chosen", type=click.Choice(["table", "json"]), default="table", help="How to print.")
 @click.option("--import-torch", is_flag=True, help="Import torch and list the devices it finds (takes seconds).")
 def doctor(chosen: str, *, import_torch: bool) -> int:

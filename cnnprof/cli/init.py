@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from cnnprof.cli.commands import Command
 
-@click.command
+
+@click.command(cls=Command)
 @click.argument("file", default="-", metavar="[FILE]")
 @click.option("--force", is_flag=True, help="Overwrite FILE if it exists.")
 @click.option("--quiet", is_flag=True, help="Do not name the file written.")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cnnprof.report.base import Screen
 
 STDOUT = "-"
+_NAMES_OF_STDOUT = ("-", "/dev/stdout")
+"""Opening /dev/stdout anew would cut off what the shell has redirected it to."""
 
 
 class Target(NamedTuple):
@@ -63,7 +65,7 @@ def targets(
 
 
 def _target(output: str, chosen: str | None, suffixes: Mapping[str, str], default: str) -> Target:
-    if output == STDOUT:
+    if output in _NAMES_OF_STDOUT:
         return Target(None, chosen or default)
     if not output:
         raise UsageError("-o needs a file name, got an empty one")
@@ -77,33 +79,29 @@ def _target(output: str, chosen: str | None, suffixes: Mapping[str, str], defaul
 def check(path: Path) -> None:
     """Raise OutputError unless ``path`` can be written, without touching it."""
     try:
-        target = _real(path)
-        problem = _obstacle(target)
+        problem = _obstacle(path)
     except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError up to Python 3.12
         raise _refused(path, getattr(error, "strerror", None) or "its symbolic links go in a circle") from error
     if problem:
         raise _refused(path, problem)
 
 
-def _real(path: Path) -> Path:
-    return path.resolve()
-
-
-def _obstacle(target: Path) -> str | None:
-    if target.is_dir():
+def _obstacle(path: Path) -> str | None:
+    if path.is_dir():
         return "it is a directory"
+    target = path.resolve() if _is_replaceable(path) else path
     if not target.parent.is_dir():
         return f"there is no directory {target.parent}"
     if target.exists() and not os.access(target, os.W_OK):
         return "the file is write-protected"
-    if _is_replaceable(target) and not os.access(target.parent, os.W_OK | os.X_OK):
+    if _is_replaceable(path) and not os.access(target.parent, os.W_OK | os.X_OK):
         return f"the directory {target.parent} is not writable"
     return None
 
 
-def _is_replaceable(target: Path) -> bool:
-    # A device or a pipe (/dev/null, /dev/stdout, a FIFO) is written into; renaming over it would destroy it.
-    return not target.exists() or target.is_file()
+def _is_replaceable(path: Path) -> bool:
+    # A device or a pipe (/dev/null, /dev/fd/3, a FIFO) is written into; renaming over it would destroy it.
+    return not path.exists() or path.is_file()
 
 
 def _refused(path: Path, reason: str) -> OutputError:
@@ -117,11 +115,10 @@ def write(path: Path, data: bytes) -> None:
         OutputError: the disk is full, failing or read-only; whatever was there before is untouched.
     """
     try:
-        target = _real(path)
-        if _is_replaceable(target):
-            _replace(target, data)
+        if _is_replaceable(path):
+            _replace(path.resolve(), data)
         else:
-            target.write_bytes(data)
+            path.write_bytes(data)
     except (OSError, RuntimeError) as error:
         raise _refused(path, getattr(error, "strerror", None) or str(error)) from error
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cnnprof._version import __version__
-from cnnprof.cli.lazy import LazyGroup
+from cnnprof.cli.commands import LazyGroup
+from cnnprof.cli.streams import emit
 from cnnprof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,16 +35,19 @@ COMMANDS = {
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.option("--version", is_flag=True, help="Show the version and exit.")
 @click.pass_context
-def cli(ctx: click.Context) -> int:
+def cli(ctx: click.Context, *, version: bool) -> int:
     """What a convolutional network costs, from one declarative specification.
 
     A MODEL is a name of the zoo (vgg16), a specification's path, "-" for standard input, or a one-line pattern such as
     "INPUT 3x32x32 -> [CONV3-64 -> RELU]*2 -> FC-10".
     """
+    if version:
+        emit(f"{PROGRAM} {__version__}")
+        ctx.exit()
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        emit(ctx.get_help())
     return 0
 
 

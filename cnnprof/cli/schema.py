@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from cnnprof.cli.commands import Command
 
-@click.command
+
+@click.command(cls=Command)
 @click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", help="Write to FILE instead of printing.")
 @click.option("--quiet", is_flag=True, help="Do not name the files written.")
 def schema(outputs: tuple[str, ...], *, quiet: bool) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cnnprof.cli.commands import Group
 from cnnprof.report import FORMATS, SUFFIXES, render
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from cnnprof.api import ZooEntry
 
 
-class ListByDefault(click.Group):
+class ListByDefault(Group):
     """A group that takes anything but its commands' names as arguments of ``list``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -60,7 +61,7 @@ def _matches(entry: ZooEntry, texts: Sequence[str]) -> bool:
 def show(name: str) -> int:
     """Print the specification that describes NAME."""
     from cnnprof.api import zoo_entries
-    from cnnprof.cli.lazy import did_you_mean
+    from cnnprof.cli.commands import did_you_mean
     from cnnprof.cli.streams import emit
     from cnnprof.errors import UsageError
     from cnnprof.zoo_files import root

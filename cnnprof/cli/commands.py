@@ -1,4 +1,4 @@
-"""A click group that imports a command's file when that command is asked for, and not before."""
+"""Commands and groups as cnnprof needs them: help that survives a full disk, files imported when asked for."""
 
 from __future__ import annotations
 
@@ -7,11 +7,35 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cnnprof.cli.streams import emit
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-class LazyGroup(click.Group):
+class Command(click.Command):
+    """A command whose help goes out like any data: click's own would end in a traceback on a full disk."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _show_help
+        return option
+
+
+def _show_help(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 click's contract
+    if value and not ctx.resilient_parsing:
+        emit(ctx.get_help())
+        ctx.exit()
+
+
+class Group(Command, click.Group):
+    """A group with such help, whose commands are made the same way."""
+
+    command_class = Command
+
+
+class LazyGroup(Group):
     """A group whose commands are named as ``(module:object, one line of help)``."""
 
     def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
