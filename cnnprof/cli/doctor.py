@@ -58,7 +58,7 @@ def _gpu(report: dict[str, Any]) -> str:
     parts = [f"NVIDIA driver {nvidia['driver'] or 'not found'}"]
     if nvidia["serves_cuda"]:
         parts.append(f"serves CUDA {nvidia['serves_cuda']}")
-    parts.append(f"{nvidia['devices']} devices")
+    parts.append(f"{nvidia['devices']} device{'s' * (nvidia['devices'] != 1)}")
     if torch["version"]:
         parts.append(f"torch built for {'CUDA ' + torch['built_for_cuda'] if torch['built_for_cuda'] else 'CPUs'}")
     if torch["devices"]:
