@@ -51,10 +51,17 @@ def _regnet_on_cpu() -> Any:
 
 
 def build(name: str, **arguments: Any) -> torch.nn.Module:
-    """Return an untrained model on the meta device, in evaluation mode."""
+    """Return an untrained model on the meta device, in evaluation mode.
+
+    Segmentation networks have their auxiliary head, as those with published weights do.
+    """
+    factory = getattr(models(), name, None)
+    if factory is None:
+        factory = getattr(models().segmentation, name)
+        arguments = {"weights_backbone": None, "aux_loss": True, **arguments}
     with torch.device("meta"), _regnet_on_cpu(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # GoogLeNet announces another initialisation
-        model: torch.nn.Module = getattr(models(), name)(weights=None, **arguments)
+        model: torch.nn.Module = factory(weights=None, **arguments)
     return model.eval()
 
 
@@ -63,6 +70,8 @@ def truth(name: str, shape: tuple[int, ...], **arguments: Any) -> Truth:
     model = build(name, **arguments)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         output = model(torch.empty(1, *shape, device="meta"))
+    if isinstance(output, dict):
+        output = output["out"]
     params = sum(parameter.numel() for parameter in model.parameters())
     return Truth(params, counter.get_total_flops() // 2, tuple(output.shape[1:]))
 
