@@ -69,3 +69,4 @@ def test_a_full_device_behind_standard_output_is_an_output_error(monkeypatch):
 
         with pytest.raises(OutputError, match="cannot write to standard output: No space left on device"):
             streams.emit("x" * 100_000)
+        streams.emit("what is left in the buffer does not fail again on the way out")
