@@ -64,6 +64,14 @@ def test_a_dead_link_or_anchor_is_noticed():
     assert ["#nowhere", "nothing.md", "README.md#nowhere"] == list(dead_links(ROOT / "README.md", text))
 
 
+def test_the_index_links_every_page():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = [page.name for page in PAGES if page.parent == ROOT / "docs" and page.name != "README.md"]
+
+    assert [] == [page for page in pages if f"]({page})" not in index]
+    assert "definitions.md" in pages
+
+
 def commands(text: str) -> set[str]:
     """Return the sub-commands of ``cnnprof`` that a text types, in code."""
     return set(re.findall(r"(?:`|\$ |&& )cnnprof ([a-z][\w-]*)", text))
