@@ -157,10 +157,17 @@ def test_a_link_stays_a_link_and_its_target_is_written(here):
     assert b"new" == Path("there/b.csv").read_bytes()
 
 
-def test_a_device_is_written_into_and_not_replaced():
-    write(Path("/dev/null"), b"new")
+def test_a_pipe_is_written_into_and_not_replaced():
+    """It stands for all that is no regular file; a test must not be able to destroy a device."""
+    os.mkfifo("pipe")
+    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write(Path("pipe"), b"new")
 
-    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+        assert b"new" == os.read(reader, 100)
+        assert Path("pipe").is_fifo()
+    finally:
+        os.close(reader)
 
 
 def test_a_write_that_takes_a_part_only_goes_on_with_the_rest(monkeypatch):
