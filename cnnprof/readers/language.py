@@ -25,7 +25,7 @@ from cnnprof.readers.tree import Document, Mapping, Scalar, Sequence, Tree
 
 VERSION = 1
 TOP_KEYS = (
-    "cnnprof", "name", "title", "source", "input", "inputs", "params", "variants", "blocks", "layers", "expect",
+    "cnnprof", "name", "title", "source", "input", "inputs", "params", "variants", "blocks", "let", "layers", "expect",
 )  # fmt: skip
 BLOCK_KEYS = ("params", "let", "layers", "module", "frozen")
 FACT_KEYS = ("of", "at", "value", "source", "convention", "holds", "why")
@@ -69,6 +69,7 @@ class _Parser:
             keys=keys,
             variants=variants,
             blocks={block: self.block(block, tree, items) for block, tree in self.blocks.items()},
+            let=expressions(self.collector, self.mapping(top.get("let"), "let"))[0],
             body=items.chain(top.get("layers"), "layers"),
             expect=self.expect(top.get("expect"), name, variants),
         )

@@ -79,6 +79,7 @@ def _top() -> dict[str, Schema]:
         "params": _described("Values that formulas read and --set changes; null: must be given.", _ref("values")),
         "variants": _described("The members of a family: what each changes.", _or_nothing(_named(_ref("variant")))),
         "blocks": _described("Named chains with parameters.", _or_nothing(_named(_ref("block")))),
+        "let": _described("Intermediates of 'layers', in order; in_shape is the input's.", _ref("values")),
         "layers": _described("The network: a chain of layers, blocks, loops and conditions.", _ref("chain")),
         "expect": _described("Published figures, and the real model that must agree.", _expect()),
     }

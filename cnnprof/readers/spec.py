@@ -211,7 +211,13 @@ def _expand(expander: Expander, inputs: tuple[Input, ...]) -> dict[str, Edge]:
         expander.network.tensors[edge] = TensorSpec((1, *spec.shape), spec.dtype)
         names.taken[spec.name] = 1
         names.values[spec.name] = (edge,)
-    result = expander.chain(expander.spec.body, value, Here(expander.file_scope.extended({}), names))
+    scope = expander.file_scope.extended({})
+    try:
+        expander.let(expander.spec.let, scope, value)
+    except ExpressionError as error:
+        expander.collector.add_error(error, error.tree)
+        expander.collector.stop()
+    result = expander.chain(expander.spec.body, value, Here(scope, names))
     where: Tree = expander.collector.document.root
     if result is not None and not expander.network.nodes:
         expander.collector.add("empty-network", "the network has no layers", where)

@@ -251,5 +251,7 @@ class Spec(msgspec.Struct, kw_only=True):
     keys: dict[str, Tree]
     variants: dict[str, Variant]
     blocks: dict[str, Block]
+    let: dict[str, Expression]
+    """Intermediates of the main chain, which may speak of the network's input."""
     body: Chain
     expect: dict[str, Expectation]

@@ -6,7 +6,7 @@ import pytest
 
 from cnnprof.errors import UsageError
 from cnnprof.model.graph import Container, Edge
-from tests.unit.readers.specs import chain, chain_problems, names, read, said
+from tests.unit.readers.specs import chain, chain_problems, names, problems, read, said
 
 CONV = "conv2d: {out_channels: 4, kernel_size: 1}"
 
@@ -351,3 +351,27 @@ def test_an_open_input_size_gets_a_size_that_would_do() -> None:
         read("cnnprof: 1\ninput: ['*', '*', '*']\nlayers: [relu]\n")
 
     assert "give one: --input 3x224x224" == caught.value.hint
+
+
+LET = "cnnprof: 1\ninput: [3, 9, 7]\nlet: {size: '=in_shape[1:]', half: '=size[0] // 2'}\n"
+
+
+def test_the_main_chain_has_intermediates_that_know_the_input() -> None:
+    found = read(LET + "layers: [{maxpool2d: {kernel_size: 2}}, {upsample: {size: =size}}]\n", input="3x11x5")
+
+    assert (11, 5) == found.nodes[-1].args["size"]
+
+
+def test_intermediates_of_the_main_chain_are_not_seen_by_blocks_nor_used_as_bounds() -> None:
+    blocks = "blocks: {b: {layers: [upsample: {size: =size}]}}\n"
+    bounded = "layers: [{repeat: =half, layers: [relu]}]\n"
+
+    assert ["unknown-name"] == [problem.code for problem in problems(LET + blocks + "layers: [b]\n")]
+    assert ["shape-in-bound"] == [problem.code for problem in problems(LET + bounded)]
+
+
+def test_an_intermediate_that_fails_is_an_error_with_its_place() -> None:
+    found = problems("cnnprof: 1\ninput: [3, 9, 7]\nlet: {a: '=in_shape[5]'}\nlayers: [relu]\n")
+
+    assert ["bad-index"] == [problem.code for problem in found]
+    assert 3 == (found[0].place.line if found[0].place else None)
