@@ -8,7 +8,7 @@ from typing import Any
 from cnnprof.layers import REGISTRY
 from cnnprof.model.graph import Origin
 from cnnprof.readers.arguments import check_call
-from cnnprof.readers.collector import Collector, nearest
+from cnnprof.readers.collector import Collector, near, nearest
 from cnnprof.readers.statements import (
     BlockCall,
     Chain,
@@ -84,6 +84,8 @@ class ItemParser:
             self.add("bad-item", "an item of a chain is a layer name or {layer: arguments}", tree)
             return None
         kinds = [entry for entry in tree.entries if entry[0].value not in _BESIDE]
+        if len(kinds) > 1:
+            kinds = self.without_misspelt(kinds)
         if len(kinds) != 1:
             self.wrong_kinds(tree, [str(key.value) for key, _ in kinds])
             return None
@@ -93,6 +95,20 @@ class ItemParser:
         if name not in KEYWORDS:
             return self.call(name, key, body, tree)
         return getattr(self, f"_{name}")(tree, body)  # type: ignore[no-any-return]
+
+    def without_misspelt(self, kinds: list[tuple[Scalar, Tree]]) -> list[tuple[Scalar, Tree]]:
+        """Return the layers among an item's keys; report a key that is none, but nearly one that stands beside them."""
+        known = [*REGISTRY, *self.blocks, *KEYWORDS]
+        rest = []
+        for key, body in kinds:
+            close = [] if key.value in known else near(str(key.value), _BESIDE)
+            if close:
+                self.add(
+                    "unknown-key", f"a layer has no key {key.value!r} beside it", key, f"did you mean {close[0]!r}?"
+                )
+            else:
+                rest.append((key, body))
+        return rest
 
     def wrong_kinds(self, tree: Mapping, kinds: list[str]) -> None:
         if kinds:
@@ -105,10 +121,9 @@ class ItemParser:
     def check_companions(self, tree: Mapping, kind: str) -> None:
         allowed = COMPANIONS.get(kind, (*SIBLINGS, "branches"))
         for key, _ in tree.entries:
-            if key.value != kind and key.value not in allowed:
-                self.add(
-                    "unknown-key", f"{key.value!r} does not go with {kind!r}", key, f"allowed: {', '.join(allowed)}"
-                )
+            if key.value in _BESIDE and key.value not in allowed:
+                hint = f"allowed: {', '.join(allowed)}"
+                self.add("unknown-key", f"{key.value!r} does not go with {kind!r}", key, hint)
 
     def siblings(self, tree: Mapping) -> Siblings:
         found: dict[str, Any] = {}

@@ -193,5 +193,12 @@ def test_a_fault_of_the_language_has_a_code_of_its_own(text: str, code: str) -> 
     assert code in {problem.code for problem in problems(text)}
 
 
+def test_a_misspelt_key_beside_a_layer_gets_the_nearest_one() -> None:
+    found = chain_problems("  - relu:\n    nmae: x\n")
+
+    assert [("6:5", "unknown-key")] == said(found)
+    assert "did you mean 'name'?" == found[0].hint
+
+
 def test_not_more_than_25_problems_are_listed() -> None:
     assert 25 == len(chain_problems("  - {relu: , name: 3}\n" * 40))
