@@ -11,6 +11,7 @@ from cnnprof.layers import REGISTRY, Layer, of
 from cnnprof.model.analysis import Analysis, Events, Note, Row, Totals, Transfer
 from cnnprof.model.graph import Edge, Graph, Node, TensorSpec
 from cnnprof.model.plain import replace
+from cnnprof.receptive import ReceptiveFields
 
 DTYPE_BYTES = {
     "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2,
@@ -30,7 +31,8 @@ def analyze(graph: Graph, *, batch: int = 1, dtype: str = "float32") -> Analysis
         LayerError: a layer refuses its inputs, or a count passes 2^63 − 1.
     """
     _check(batch, dtype)
-    rows, tensors = _rows(graph, batch, dtype)
+    fields = ReceptiveFields(graph.inputs)
+    rows, tensors = _rows(graph, batch, dtype, fields)
     return Analysis(
         cnnprof_version=__version__,
         model=graph.name,
@@ -43,7 +45,7 @@ def analyze(graph: Graph, *, batch: int = 1, dtype: str = "float32") -> Analysis
         totals=_totals(graph, rows, tensors),
         containers=graph.containers,
         transfers=tuple(_transfers(graph, tensors)),
-        notes=tuple(_notes(graph, rows)),
+        notes=(*_notes(graph, rows), *fields.notes),
         reference=graph.reference,
         facts=graph.facts,
         overridden=graph.overridden,
@@ -80,12 +82,14 @@ def _check(batch: int, dtype: str) -> None:
 # -- rows -------------------------------------------------------------------------------------------------------------
 
 
-def _rows(graph: Graph, batch: int, dtype: str) -> tuple[tuple[Row, ...], dict[Edge, TensorSpec]]:
+def _rows(
+    graph: Graph, batch: int, dtype: str, fields: ReceptiveFields
+) -> tuple[tuple[Row, ...], dict[Edge, TensorSpec]]:
     tensors = {Edge(spec.name): TensorSpec((batch, *spec.shape), _stored(spec.dtype, dtype)) for spec in graph.inputs}
     names = {edge: name for name, edge in graph.outputs.items() if len(graph.outputs) > 1}
     rows = []
     for node in graph.nodes:
-        row = _row(node, tuple(tensors[edge] for edge in node.inputs), dtype, names.get(Edge(node.name)))
+        row = _row(node, tuple(tensors[edge] for edge in node.inputs), dtype, names.get(Edge(node.name)), fields)
         tensors.update((Edge(node.name, index), tensor) for index, tensor in enumerate(row.outputs))
         rows.append(row)
     return tuple(rows), tensors
@@ -95,21 +99,33 @@ def _stored(declared: str, dtype: str) -> str:
     return dtype if declared == "float32" else declared
 
 
-def _row(node: Node, inputs: tuple[TensorSpec, ...], dtype: str, output_name: str | None) -> Row:
+def _row(
+    node: Node, inputs: tuple[TensorSpec, ...], dtype: str, output_name: str | None, fields: ReceptiveFields
+) -> Row:
     if node.op not in REGISTRY:
-        return _unknown(node, inputs, output_name)
+        row = _unknown(node, inputs, output_name)
+        fields.lose(node.name, len(row.outputs))
+        return row
     try:
-        return _known(node, of(node), inputs, dtype, output_name)
+        return _known(node, of(node), inputs, dtype, output_name, fields)
     except LayerError as error:
         raise LayerError(
             f"{node.name} ({node.op}): {error.message}", argument=error.argument, hint=error.hint, code=error.code
         ) from None
 
 
-def _known(node: Node, layer: Layer, inputs: tuple[TensorSpec, ...], dtype: str, output_name: str | None) -> Row:
+def _known(
+    node: Node,
+    layer: Layer,
+    inputs: tuple[TensorSpec, ...],
+    dtype: str,
+    output_name: str | None,
+    fields: ReceptiveFields,
+) -> Row:
     outputs = layer.outputs(inputs)
     params, bias = (0, 0) if node.share else _params(layer, inputs)
     buffers = {} if node.share else layer.buffers(inputs)
+    windows = layer.windows(inputs)
     runs = node.when == "always"
     storage = layer.storage() if runs else "view"
     written = sum(tensor.numel for tensor in outputs) if storage == "new" else 0
@@ -132,8 +148,9 @@ def _known(node: Node, layer: Layer, inputs: tuple[TensorSpec, ...], dtype: str,
         activation_bytes=_bytes(outputs) if storage == "new" else 0,
         read_bytes=_bytes(inputs) + param_bytes + buffer_bytes if moves else 0,
         write_bytes=_bytes(outputs) if moves else 0,
-        window_cut=_cut(layer, inputs),
+        window_cut=None if windows is None else tuple(window.cut for window in windows),
         equivalent=layer.equivalent(inputs, outputs),
+        receptive_field=fields.follow(node.name, layer, node.inputs, inputs, outputs, windows),
         when=node.when, share=node.share, place=node.place, frozen=node.frozen, output_name=output_name,
         torchsummary_outputs=_seen_by_torchsummary(node, layer, outputs),
     )  # fmt: skip
@@ -152,11 +169,6 @@ def _params(layer: Layer, inputs: tuple[TensorSpec, ...]) -> tuple[int, int]:
 
 def _bytes(tensors: Iterable[TensorSpec]) -> int:
     return sum(tensor.numel * DTYPE_BYTES[tensor.dtype] for tensor in tensors)
-
-
-def _cut(layer: Layer, inputs: tuple[TensorSpec, ...]) -> tuple[int, ...] | None:
-    windows = layer.windows(inputs)
-    return None if windows is None else tuple(window.cut for window in windows)
 
 
 def _seen_by_torchsummary(node: Node, layer: Layer, outputs: tuple[TensorSpec, ...]) -> int:

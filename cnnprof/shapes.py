@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
+from operator import mul
+from typing import Literal, NamedTuple
 
 
 class Window(NamedTuple):
@@ -122,3 +125,83 @@ def _floor_sum(count: int, divisor: int, step: int, start: int) -> int:
         # What is left counts lattice points under a line; mirrored, they lie under a flatter one.
         count, start, step, divisor = reach // divisor, reach % divisor, divisor, step % divisor
     return total
+
+
+MOST_PHASES = 1024
+"""Different windows that are followed along one dimension. With more of them, a unit's place says little."""
+
+
+class Taps(NamedTuple):
+    """How positions along one dimension of an output read positions along one dimension of an input.
+
+    Windows may differ, with a period of ``len(lows)`` positions: position ``period·q + r`` of dimension ``dim`` reads
+    from ``step·q + lows[r]`` to ``step·q + highs[r]``, padding included (nothing where the high end is the smaller).
+    """
+
+    dim: int
+    lows: tuple[int, ...] = (0,)
+    highs: tuple[int, ...] = (0,)
+    step: int = 1
+    whole: bool = False
+    """True: every other position is read besides, as by a norm that computes statistics."""
+
+
+Reads = Mapping[int, Taps] | Literal["windows", "pointwise", "nothing"]
+"""What an output reads of an input, by the input's dimensions, the batch being 0.
+
+A dimension that is missing is read as a whole by every unit. ``"pointwise"``: each dimension whose size stays is read
+at its own position, shapes aligned at the end as in broadcasting; any other as a whole. ``"windows"``: what the layer's
+windows cover; without windows, pointwise.
+"""
+
+
+def sliding(windows: Sequence[Window]) -> Reads:
+    """Return what windows over the dimensions behind the channels read; of windows of one element, that."""
+    if all(kernel == stride == 1 and not low for _, kernel, stride, low, *_ in windows):
+        return "pointwise"
+    return {
+        dim: Taps(dim, (-window.pad_low,), (window.span - 1 - window.pad_low,), window.stride)
+        for dim, window in enumerate(windows, start=2)
+    }
+
+
+def adaptive_taps(dim: int, size: int, output: int) -> Taps | None:
+    """Return what adaptive pooling of ``size`` elements to ``output`` reads: ⌊i·size/output⌋ to ⌈(i + 1)·size/output⌉.
+
+    None: there are more different windows than are followed.
+    """
+    shared = math.gcd(size, output)
+    period, step = output // shared, size // shared
+    if period > MOST_PHASES:
+        return None
+    lows = tuple(index * step // period for index in range(period))
+    highs = tuple(-(-(index + 1) * step // period) - 1 for index in range(period))
+    return Taps(dim, lows, highs, step)
+
+
+def transposed_taps(dim: int, kernel: int, stride: int, pad: int, dilation: int) -> Taps | None:
+    """Return what a transposed window reads: position j the inputs i with j = stride·i − pad + dilation·tap.
+
+    With both a stride and a dilation some of the positions between the ends are not read. None: there are more
+    different windows than are followed.
+    """
+    if stride > MOST_PHASES:
+        return None
+    span = dilation * (kernel - 1)
+    lows = tuple(-((span - pad - phase) // stride) for phase in range(stride))
+    highs = tuple((pad + phase) // stride for phase in range(stride))
+    return Taps(dim, lows, highs)
+
+
+def kept_dimensions(before: Sequence[int], after: Sequence[int]) -> dict[int, Taps]:
+    """Return which dimensions are the same before and after a change of shape that keeps the order of elements.
+
+    They are those of equal size with as many elements before them; the others are split or merged.
+    """
+    places = {size: place for place, size in enumerate(_preceded(after))}
+    return {dim: Taps(places[size]) for dim, size in enumerate(_preceded(before)) if size in places}
+
+
+def _preceded(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Return every size with the number of elements of all dimensions before it."""
+    return list(zip(sizes, accumulate(sizes, mul, initial=1), strict=False))

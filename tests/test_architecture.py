@@ -29,6 +29,7 @@ TIERS = {
     "store": 4,
     "report": 4,
     "zoo_files": 4,
+    "receptive": 4,
     "readers": 5,
     "analyzer": 5,
     "memory": 5,

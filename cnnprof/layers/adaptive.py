@@ -13,7 +13,7 @@ from cnnprof.layers.registry import register
 from cnnprof.model.analysis import Events
 from cnnprof.model.graph import TensorSpec
 from cnnprof.model.plain import set_normalised
-from cnnprof.shapes import Window, adaptive_reads
+from cnnprof.shapes import Reads, Window, adaptive_reads, adaptive_taps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +57,12 @@ class AdaptivePool(Layer, frozen=True):
         if any(size % output for size, output in axes):
             return None
         return tuple(Window(size, size // output, size // output) for size, output in axes)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        axes = enumerate(self._sizes(inputs), start=2)
+        # One window is everything there is, whatever the size of the input: it has no place of its own.
+        found = {dim: adaptive_taps(dim, size, output) for dim, (size, output) in axes if output > 1}
+        return {dim: taps for dim, taps in found.items() if taps is not None}
 
     def _pooled(self, inputs: Inputs) -> TensorSpec:
         sizes = [output for _, output in self._sizes(inputs)]

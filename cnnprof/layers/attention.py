@@ -12,6 +12,7 @@ from cnnprof.layers.dims import full, one_dtype
 from cnnprof.layers.registry import register
 from cnnprof.model.analysis import Events
 from cnnprof.model.graph import Shape, TensorSpec
+from cnnprof.shapes import Reads, Taps
 
 if TYPE_CHECKING:
     import torch
@@ -86,6 +87,10 @@ class ScaledDotProductAttention(FunctionLayer, frozen=True):
         query, key, value = (tensor.shape for tensor in inputs)
         rows = inputs[0].numel // query[-1]
         return attention_events(rows, key[-2], key[-1], value[-1], dropout=training and self.dropout_p > 0)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        # Only what stands before positions and features is looked at one by one: the batch and the heads.
+        return {dim: Taps(dim) for dim in range(len(inputs[source].shape) - 2)}
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         import torch
@@ -209,6 +214,9 @@ class MultiheadAttention(Layer, frozen=True):
     def _projection(self, rows: int, fan_in: int, fan_out: int) -> Events:
         results = rows * fan_out
         return mac_events(results * fan_in, results, results if self.bias else 0)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        return {}
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn

@@ -15,11 +15,10 @@ from cnnprof.errors import LayerError
 from cnnprof.model.analysis import Equivalent, Events
 from cnnprof.model.graph import Shape, TensorSpec
 from cnnprof.model.plain import Plain, set_normalised
+from cnnprof.shapes import Reads, Window
 
 if TYPE_CHECKING:
     import torch
-
-    from cnnprof.shapes import Window
 
     Ints = tuple[int, ...]
 else:
@@ -87,6 +86,14 @@ class Layer(Plain, frozen=True):
     def windows(self, inputs: Inputs) -> tuple[Window, ...] | None:
         """Return the sliding window of each spatial axis; None where the layer has none."""
         return None
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        """Return which positions of input ``source`` a unit of output ``target`` depends on: the receptive field.
+
+        What slides a window reads its windows; anything else the element at its own place. A layer that mixes
+        positions in another way has to say so.
+        """
+        return "windows"
 
     def equivalent(self, inputs: Inputs, outputs: Inputs) -> Equivalent | None:
         """Return the layer written as a matrix; None where that makes no sense."""

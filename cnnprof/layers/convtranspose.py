@@ -21,7 +21,7 @@ from cnnprof.layers.base import (
 from cnnprof.layers.registry import register
 from cnnprof.model.analysis import Events
 from cnnprof.model.graph import Shape, TensorSpec
-from cnnprof.shapes import transposed_output, transposed_reach
+from cnnprof.shapes import Reads, transposed_output, transposed_reach, transposed_taps
 
 if TYPE_CHECKING:
     import torch
@@ -101,6 +101,11 @@ class ConvTranspose(Layer, frozen=True):
         # The first product of an output needs no addition; where stride leaves gaps, an output has no product at all.
         firsts = outputs[0].shape[0] * self.out_channels * self._reached(inputs[0], outputs[0])
         return Events(macs=macs, muls=macs, adds=macs - firsts + (outputs[0].numel if self.bias else 0))
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        axes = zip(self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
+        found = {dim: transposed_taps(dim, *axis) for dim, axis in enumerate(axes, start=2)}
+        return {dim: taps for dim, taps in found.items() if taps is not None}
 
     def _reached(self, tensor: TensorSpec, output: TensorSpec) -> int:
         """Return how many positions of one output channel receive a product."""

@@ -12,6 +12,7 @@ from cnnprof.layers.registry import register
 from cnnprof.model.analysis import Events
 from cnnprof.model.graph import Shape, TensorSpec
 from cnnprof.model.plain import set_normalised
+from cnnprof.shapes import Reads, Taps
 
 if TYPE_CHECKING:
     import torch
@@ -74,6 +75,11 @@ class Stack(FunctionLayer, frozen=True):
         axis = dimension(self.dim, len(shapes[0]) + 1)
         return (TensorSpec((*shapes[0][:axis], len(inputs), *shapes[0][axis:]), one_dtype(inputs, self.op)),)
 
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        rank = len(outputs[0].shape)
+        axis = dimension(self.dim, rank)
+        return {dim: Taps(dim + (dim >= axis)) for dim in range(rank - 1)}
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         import torch
 
@@ -101,6 +107,11 @@ class Reduction(FunctionLayer, frozen=True):
         axes = self._axes(shape)
         sizes = [1 if axis in axes else size for axis, size in enumerate(shape) if self.keepdim or axis not in axes]
         return (TensorSpec(tuple(sizes), floating(inputs[0], self.op)),)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        shape = inputs[0].shape
+        kept = [dim for dim in range(len(shape)) if dim not in self._axes(shape)]
+        return {dim: Taps(dim if self.keepdim else place) for place, dim in enumerate(kept)}
 
     def _additions(self, inputs: Inputs, outputs: Inputs) -> int:
         shape = inputs[0].shape

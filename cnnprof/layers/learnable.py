@@ -11,6 +11,7 @@ from cnnprof.layers.registry import register
 from cnnprof.model.analysis import Events
 from cnnprof.model.graph import Shape, TensorSpec
 from cnnprof.model.plain import set_normalised
+from cnnprof.shapes import Reads
 
 if TYPE_CHECKING:
     import torch
@@ -44,6 +45,9 @@ class Parameter(FunctionLayer, frozen=True):
         # Token ids are integers; what is learnt is not.
         lends = bool(inputs) and "float" in inputs[0].dtype
         return (TensorSpec(self.shape, inputs[0].dtype if lends else "float32"),)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        return "nothing"
 
     def parameters(self, inputs: Inputs) -> dict[str, Shape]:
         return {"weight": self.shape}

@@ -9,6 +9,7 @@ from cnnprof.layers.base import Example, Inputs, Layer, check_at_least, mac_even
 from cnnprof.layers.registry import register
 from cnnprof.model.analysis import Events
 from cnnprof.model.graph import Shape, TensorSpec
+from cnnprof.shapes import Reads, Taps
 
 if TYPE_CHECKING:
     import torch
@@ -45,6 +46,9 @@ class Linear(Layer, frozen=True):
     def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
         count = outputs[0].numel
         return mac_events(inputs[0].shape[-1] * count, count, count if self.bias else 0)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        return {dim: Taps(dim) for dim in range(len(inputs[0].shape) - 1)}
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn

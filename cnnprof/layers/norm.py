@@ -16,6 +16,7 @@ from cnnprof.layers.registry import register
 from cnnprof.model.analysis import Events
 from cnnprof.model.graph import Shape, TensorSpec
 from cnnprof.model.plain import set_normalised
+from cnnprof.shapes import Reads, Taps
 
 if TYPE_CHECKING:
     import torch
@@ -43,6 +44,16 @@ def check_several(count: int, tensor: TensorSpec) -> None:
             f"a norm that computes statistics needs more than 1 value for each, got {text(tensor.shape)}",
             code="bad-shape",
         )
+
+
+def space(inputs: Inputs) -> range:
+    """Return the dimensions behind the channels."""
+    return range(2, len(inputs[0].shape))
+
+
+def with_statistics(inputs: Inputs, dims: range) -> dict[int, Taps]:
+    """Return what a norm reads that computes statistics over ``dims``: all of those, and itself."""
+    return {dim: Taps(dim, whole=dim in dims) for dim in range(len(inputs[0].shape))}
 
 
 def affine_parameters(size: Shape, *, scale: bool, shift: bool) -> dict[str, Shape]:
@@ -78,6 +89,9 @@ class RunningNorm(Layer, frozen=True):
     def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
         stored = self.track_running_stats and not training
         return stored_events(outputs[0].numel) if stored else computed_events(outputs[0].numel)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        return "pointwise" if self.track_running_stats else with_statistics(inputs, space(inputs))
 
 
 class BatchNorm(RunningNorm, frozen=True):
@@ -248,6 +262,9 @@ class GroupNorm(Layer, frozen=True):
     def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
         return computed_events(outputs[0].numel)
 
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        return with_statistics(inputs, space(inputs))
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn
 
@@ -278,6 +295,10 @@ class LastDimensions(Layer, frozen=True):
                 code="bad-shape",
             )
         return (tensor,)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        rank = len(inputs[0].shape)
+        return with_statistics(inputs, range(rank - len(self._sizes(inputs)), rank))
 
     def _sizes(self, inputs: Inputs) -> Shape:
         return inputs[0].shape[-1:] if self.normalized_shape is None else self.normalized_shape

@@ -14,6 +14,7 @@ from cnnprof.layers.dims import listed
 from cnnprof.layers.registry import register
 from cnnprof.model.graph import Shape, TensorSpec
 from cnnprof.model.plain import set_normalised
+from cnnprof.shapes import Reads, Taps
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +35,15 @@ def padded(tensor: TensorSpec, padding: tuple[int, ...], mode: Mode) -> TensorSp
         _check_pair(sizes[axis], low, high, mode, tensor.shape)
         sizes[axis] = sizes[axis] + low + high
     return TensorSpec(tuple(sizes), tensor.dtype)
+
+
+def shifted(tensor: TensorSpec, padding: tuple[int, ...]) -> dict[int, Taps]:
+    """Return what a padded tensor reads of ``tensor``: everything moves by the padding in front of it."""
+    rank = len(tensor.shape)
+    found = {dim: Taps(dim) for dim in range(rank)}
+    for pair, low in enumerate(padding[::2], start=1):
+        found[rank - pair] = Taps(rank - pair, (-low,), (-low,))
+    return found
 
 
 def _check_pair(size: int, low: int, high: int, mode: Mode, shape: Shape) -> None:
@@ -95,6 +105,9 @@ class Pad(FunctionLayer, frozen=True):
             )
         return (padded(tensor, self.padding, self.mode),)
 
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        return shifted(inputs[0], self.padding)
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch.nn.functional import pad
 
@@ -114,6 +127,9 @@ class PadModule(Layer, frozen=True):
 
     def outputs(self, inputs: Inputs) -> Inputs:
         return (padded(one_input(inputs, self.op, self.dims), listed(self.padding), self.mode),)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        return shifted(inputs[0], listed(self.padding))
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn

@@ -13,6 +13,7 @@ from cnnprof.layers.dims import broadcast, floating, full, one_dtype
 from cnnprof.layers.registry import register
 from cnnprof.model.analysis import Events
 from cnnprof.model.graph import TensorSpec
+from cnnprof.shapes import Reads, Taps
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +49,15 @@ class Matmul(FunctionLayer, frozen=True):
     def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
         results = outputs[0].numel
         return mac_events(results * inputs[0].shape[-1], results)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        rank, result = len(inputs[source].shape), len(outputs[0].shape)
+        own = rank - 1 if source else rank - 2  # columns of the right one, rows of the left one
+        found = {own: Taps(own + result - rank)}
+        for dim, size in enumerate(inputs[source].shape[:-2]):
+            if size == outputs[0].shape[dim + result - rank]:
+                found[dim] = Taps(dim + result - rank)
+        return found
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         import torch
@@ -180,6 +190,10 @@ class Einsum(FunctionLayer, frozen=True):
         if not contracted:
             return Events(muls=results)
         return mac_events(results * product([sizes[label] for label in contracted]), results)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        operands, result = parse(self.equation)
+        return {dim: Taps(result.index(label)) for dim, label in enumerate(operands[source]) if label in result}
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         import torch

@@ -14,6 +14,7 @@ from cnnprof.layers.dims import dimension, dimensions, listed, sample_dimension
 from cnnprof.layers.registry import register
 from cnnprof.model.graph import Shape, TensorSpec
 from cnnprof.model.plain import set_normalised
+from cnnprof.shapes import Reads, kept_dimensions
 
 if TYPE_CHECKING:
     import torch
@@ -61,8 +62,15 @@ class Identity(ViewLayer, frozen=True):
         return nn.Identity()
 
 
+class Reordering(ViewLayer, frozen=True):
+    """A view with the same elements in the same order: a dimension is kept, or split, merged or left out."""
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        return kept_dimensions(inputs[0].shape, outputs[0].shape)
+
+
 @register("flatten")
-class Flatten(ViewLayer, frozen=True):
+class Flatten(Reordering, frozen=True):
     """Dimensions ``start_dim`` to ``end_dim`` as one: N×C×H×W to N×(C·H·W). The batch (0) stays."""
 
     examples = (
@@ -93,7 +101,7 @@ class Flatten(ViewLayer, frozen=True):
 
 
 @register("unflatten")
-class Unflatten(ViewLayer, frozen=True):
+class Unflatten(Reordering, frozen=True):
     """Dimension ``dim`` as several of ``unflattened_size``, one of which may be -1: N×(C·H·W) to N×C×H×W."""
 
     call = "module"
@@ -122,7 +130,7 @@ class Unflatten(ViewLayer, frozen=True):
 
 
 @register("reshape")
-class Reshape(ViewLayer, frozen=True):
+class Reshape(Reordering, frozen=True):
     """Each sample in another shape. ``shape`` is without the batch, as ``input:`` is; one size may be -1.
 
     torch's ``x.reshape(x.shape[0], *shape)``.
@@ -151,7 +159,7 @@ class Reshape(ViewLayer, frozen=True):
 
 
 @register("squeeze")
-class Squeeze(ViewLayer, frozen=True):
+class Squeeze(Reordering, frozen=True):
     """Dimensions of size 1 left out, N×C×1×1 to N×C: those in ``dim``, by default all but the batch."""
 
     examples = (
@@ -180,7 +188,7 @@ class Squeeze(ViewLayer, frozen=True):
 
 
 @register("unsqueeze")
-class Unsqueeze(ViewLayer, frozen=True):
+class Unsqueeze(Reordering, frozen=True):
     """A new dimension of size 1 at ``dim``, N×C to N×1×C for 1: torch.unsqueeze."""
 
     examples = (Example({"dim": 1}, ((2, 3),), ((2, 1, 3),)), Example({"dim": -1}, ((2, 3),), ((2, 3, 1),)))
@@ -239,6 +247,9 @@ class Expand(ViewLayer, frozen=True):
             )
         sizes = tuple(old if new == UNKNOWN else new for old, new in zip(tensor.shape, asked, strict=True))
         return (TensorSpec(sizes, tensor.dtype),)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        return "nothing" if source else "pointwise"
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         size = self.size or (UNKNOWN,) * (len(inputs[0].shape) - 1)

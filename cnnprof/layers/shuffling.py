@@ -14,6 +14,7 @@ from cnnprof.layers.dims import dimension, dimensions, listed
 from cnnprof.layers.registry import register
 from cnnprof.model.graph import TensorSpec
 from cnnprof.model.plain import set_normalised
+from cnnprof.shapes import MOST_PHASES, Reads, Taps
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +43,10 @@ class Permute(ViewLayer, frozen=True):
         order = dimensions(self.dims, len(shape), "dims")
         return (TensorSpec(tuple(shape[axis] for axis in order), inputs[0].dtype),)
 
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        order = dimensions(self.dims, len(inputs[0].shape), "dims")
+        return {dim: Taps(place) for place, dim in enumerate(order)}
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         return functional(self, lambda value: value.permute(self.dims))
 
@@ -63,6 +68,11 @@ class Transpose(ViewLayer, frozen=True):
         second = dimension(self.dim1, len(shape), "dim1")
         shape[first], shape[second] = shape[second], shape[first]
         return (TensorSpec(tuple(shape), inputs[0].dtype),)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        rank = len(inputs[0].shape)
+        swapped = {self.dim0 % rank: self.dim1 % rank, self.dim1 % rank: self.dim0 % rank}
+        return {dim: Taps(swapped.get(dim, dim)) for dim in range(rank)}
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         return functional(self, lambda value: value.transpose(self.dim0, self.dim1))
@@ -94,6 +104,13 @@ class Roll(FunctionLayer, frozen=True):
             dimension(dim, len(inputs[0].shape), "dims")
         return inputs
 
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        rank = len(inputs[0].shape)
+        moves = dict.fromkeys(range(rank), 0)
+        for shift, dim in zip(listed(self.shifts), listed(self.dims), strict=True):
+            moves[dim % rank] -= shift
+        return {dim: Taps(dim, (move,), (move,)) for dim, move in moves.items()}
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         return functional(self, lambda value: value.roll(self.shifts, self.dims))
 
@@ -121,6 +138,12 @@ class PixelShuffle(Layer, frozen=True):
             )
         shape = (batch, channels // (factor * factor), height * factor, width * factor)
         return (TensorSpec(shape, inputs[0].dtype),)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        if self.upscale_factor > MOST_PHASES:
+            return {}
+        zeros = (0,) * self.upscale_factor
+        return {dim: Taps(dim, zeros, zeros) for dim in (2, 3)}
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn
@@ -151,6 +174,10 @@ class PixelUnshuffle(Layer, frozen=True):
             )
         shape = (batch, channels * factor * factor, height // factor, width // factor)
         return (TensorSpec(shape, inputs[0].dtype),)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        factor = self.downscale_factor
+        return {dim: Taps(dim, (0,), (factor - 1,), factor) for dim in (2, 3)}
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn

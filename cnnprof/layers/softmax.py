@@ -11,6 +11,7 @@ from cnnprof.layers.dims import dimension
 from cnnprof.layers.registry import register
 from cnnprof.model.analysis import Events
 from cnnprof.model.graph import TensorSpec
+from cnnprof.shapes import Reads, Taps
 
 if TYPE_CHECKING:
     import torch
@@ -38,6 +39,11 @@ class Normalising(Layer, frozen=True):
     def outputs(self, inputs: Inputs) -> Inputs:
         self._length(inputs)
         return inputs
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        rank = len(inputs[0].shape)
+        along = dimension(self.dim or 0, rank)
+        return {dim: Taps(dim, whole=dim == along) for dim in range(rank)}
 
     def _length(self, inputs: Inputs) -> int:
         shape = inputs[0].shape

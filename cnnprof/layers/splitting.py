@@ -11,6 +11,7 @@ from cnnprof.layers.dims import dimension, listed
 from cnnprof.layers.registry import register
 from cnnprof.model.graph import TensorSpec
 from cnnprof.model.plain import set_normalised
+from cnnprof.shapes import Reads, Taps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,17 @@ MOST_PIECES = 10_000
 def resized(tensor: TensorSpec, axis: int, size: int) -> TensorSpec:
     """Return the tensor with another size along one dimension."""
     return TensorSpec((*tensor.shape[:axis], size, *tensor.shape[axis + 1 :]), tensor.dtype)
+
+
+def part(tensor: TensorSpec, axis: int, start: int, step: int = 1) -> dict[int, Taps]:
+    """Return what the part of a tensor reads that begins at ``start`` of one dimension and takes each ``step``-th."""
+    return {dim: Taps(dim) for dim in range(len(tensor.shape))} | {axis: Taps(axis, (start,), (start,), step)}
+
+
+def piece(inputs: Inputs, outputs: Inputs, dim: int, target: int) -> dict[int, Taps]:
+    """Return what output ``target`` reads of a tensor cut along ``dim`` into all ``outputs``."""
+    axis = dimension(dim, len(inputs[0].shape))
+    return part(inputs[0], axis, sum(each.shape[axis] for each in outputs[:target]))
 
 
 def parts(size: int, each: int, argument: str) -> list[int]:
@@ -77,6 +89,9 @@ class Split(ViewLayer, frozen=True):
             )
         return asked
 
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        return piece(inputs, outputs, self.dim, target)
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         return functional(self, lambda value: value.split(self.split_size_or_sections, self.dim))
 
@@ -103,6 +118,9 @@ class Chunk(ViewLayer, frozen=True):
         size = inputs[0].shape[axis]
         each = -(-size // self.chunks)
         return tuple(resized(inputs[0], axis, piece) for piece in parts(size, each, "chunks"))
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        return piece(inputs, outputs, self.dim, target)
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         return functional(self, lambda value: value.chunk(self.chunks, self.dim))
@@ -141,6 +159,11 @@ class Slice(ViewLayer, frozen=True):
             )
         return (resized(tensor, axis, size),)
 
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        axis = dimension(self.dim, len(inputs[0].shape))
+        first, _, step = slice(self.start, self.end, self.step).indices(inputs[0].shape[axis])
+        return part(inputs[0], axis, first, step)
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         import torch
 
@@ -176,6 +199,13 @@ class GetItem(ViewLayer, frozen=True):
         axis = dimension(self.dim, len(shape))
         self._check(shape[axis], f"positions has dimension {axis} of {text(shape)}")
         return (TensorSpec((*shape[:axis], *shape[axis + 1 :]), inputs[0].dtype),)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        if self.dim is None:
+            return "pointwise" if source == self.index % len(inputs) else "nothing"
+        rank = len(inputs[0].shape)
+        axis = dimension(self.dim, rank)
+        return {dim: Taps(dim - (dim > axis)) for dim in range(rank) if dim != axis}
 
     def _check(self, count: int, what: str) -> None:
         if not -count <= self.index < count:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from cnnprof.errors import LayerError
@@ -11,6 +12,7 @@ from cnnprof.layers.registry import register
 from cnnprof.model.analysis import Events
 from cnnprof.model.graph import Shape, TensorSpec
 from cnnprof.model.plain import set_normalised
+from cnnprof.shapes import MOST_PHASES, Reads, Taps
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +29,8 @@ SPATIAL: dict[Mode, tuple[int, ...]] = {
 """Spatial axes each mode is made for."""
 NEIGHBOURS: dict[Mode, int] = {"linear": 2, "bilinear": 4, "trilinear": 8, "bicubic": 16}
 """Input elements that an output element is the weighted sum of; the nearest modes copy one."""
+REACH: dict[Mode, tuple[int, int]] = {"linear": (0, 1), "bilinear": (0, 1), "trilinear": (0, 1), "bicubic": (1, 2)}
+"""How far they lie below and above the rounded-down place; where the place is a whole number, it is copied."""
 
 
 @register("upsample")
@@ -93,6 +97,35 @@ class Upsample(Layer, frozen=True):
         if not neighbours:
             return Events()
         return Events(muls=neighbours * outputs[0].numel, adds=(neighbours - 1) * outputs[0].numel)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        sizes = zip(inputs[0].shape[2:], outputs[0].shape[2:], self._factors(len(inputs[0].shape) - 2), strict=True)
+        found = {dim: self._taps(dim, *axis) for dim, axis in enumerate(sizes, start=2)}
+        return {dim: taps for dim, taps in found.items() if taps is not None}
+
+    def _factors(self, dims: int) -> Sequence[float | None]:
+        factors = self.scale_factor
+        return factors if isinstance(factors, tuple) else (factors,) * dims
+
+    def _taps(self, dim: int, size: int, output: int, factor: float | None) -> Taps | None:
+        """Return the taps of non-zero weight along one axis; torch scales by the factor where it is given one.
+
+        None: all units read one place, or there are more different windows than are followed.
+        """
+        from fractions import Fraction  # brings decimal along: as long as a whole small analysis
+
+        scale = Fraction(size, output) if factor is None else 1 / Fraction(str(factor))
+        first = {"nearest": Fraction(0), "nearest-exact": scale / 2}.get(self.mode, (scale - 1) / 2)
+        if self.align_corners:
+            scale, first = Fraction(size - 1, max(1, output - 1)), Fraction(0)
+        if scale == 0 or scale.denominator > MOST_PHASES:
+            return None
+        places = [first + scale * index for index in range(scale.denominator)]
+        below, above = REACH.get(self.mode, (0, 0))
+        copies = [below == above or place.denominator == 1 for place in places]
+        lows = (math.floor(place) - (0 if copy else below) for place, copy in zip(places, copies, strict=True))
+        highs = (math.floor(place) + (0 if copy else above) for place, copy in zip(places, copies, strict=True))
+        return Taps(dim, tuple(lows), tuple(highs), scale.numerator)
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn

@@ -8,6 +8,8 @@ from cnnprof.model.graph import Container, Edge, Fact, Input, Origin, TensorSpec
 from cnnprof.model.plain import Plain, to_builtins
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     import pandas as pd
 
 SCHEMA = "cnnprof/analysis/1"
@@ -51,6 +53,64 @@ class Equivalent(Plain, frozen=True, kw_only=True):
     """Entries that are a kernel weight; all other entries are zero."""
 
 
+class AxisField(Plain, frozen=True, kw_only=True):
+    """What one unit sees of one axis of a network input, padding included and never cut off at the input's edge."""
+
+    input: str
+    axis: int
+    """The dimension of one sample's shape; 1 is the first behind the channels."""
+    size: int | None = None
+    """Elements from the first to the last one seen; None where no local path leads there."""
+    stride: int | None = None
+    """Elements by which the field moves from one unit to the unit ``stride_divisor`` further."""
+    stride_divisor: int = 1
+    padding: int | None = None
+    """Elements by which the field of the first unit begins before the input."""
+    uniform: bool = True
+    """False: the fields of units differ in size or do not move evenly; ``size`` is the largest."""
+    is_global: bool = False
+    """True: everything is seen, whatever a local path sees besides."""
+
+    @property
+    def step(self) -> Fraction | int | None:
+        """Elements by which the field moves from one unit to the next."""
+        return self.stride if self.stride is None or self.stride_divisor == 1 else self._fraction()
+
+    def _fraction(self) -> Fraction:
+        from fractions import Fraction  # takes as long to import as a small network to analyse
+
+        return Fraction(self.stride or 0, self.stride_divisor)
+
+    def __str__(self) -> str:
+        """Return size/stride/padding: ``435/32/217``, ``up to 5/(1/2)/2``, ``global (local 435/32/217)``."""
+        if self.size is None:
+            return "global"
+        move = f"{self.stride}" if self.stride_divisor == 1 else f"({self.stride}/{self.stride_divisor})"
+        local = f"{'' if self.uniform else 'up to '}{self.size}/{move}/{self.padding}"
+        return f"global (local {local})" if self.is_global else local
+
+
+class ReceptiveField(Plain, frozen=True):
+    """What a unit sees of the network's inputs: one entry per spatial axis that it depends on."""
+
+    axes: tuple[AxisField, ...]
+
+    @property
+    def is_global(self) -> bool:
+        """True where everything is seen along every axis."""
+        return all(axis.is_global for axis in self.axes)
+
+    @property
+    def uniform(self) -> bool:
+        """True where all units see alike along every axis."""
+        return all(axis.uniform for axis in self.axes)
+
+    def __str__(self) -> str:
+        """Return the axes in order, once where they are alike: ``435/32/217`` or ``9/1/4 × global``."""
+        texts = [str(axis) for axis in self.axes]
+        return texts[0] if len(set(texts)) == 1 else " × ".join(texts)
+
+
 class Row(Plain, frozen=True, kw_only=True):
     """One layer. Counts are for the whole batch, parameters once."""
 
@@ -82,6 +142,8 @@ class Row(Plain, frozen=True, kw_only=True):
     window_cut: tuple[int, ...] | None = None
     """Input rows, columns … at the far edge that no window reads; None where the layer has no window."""
     equivalent: Equivalent | None = None
+    receptive_field: ReceptiveField | None = None
+    """Of the (first) output; None without a spatial axis to see, and behind an operator nobody registered."""
     when: Literal["always", "train"] = "always"
     share: str | None = None
     place: str | None = None

@@ -105,6 +105,10 @@ def _source(row: Row, _: View) -> Value:
     return None if row.origin is None else str(row.origin)
 
 
+def _receptive_field(row: Row, _: View) -> Value:
+    return None if row.receptive_field is None else str(row.receptive_field)
+
+
 def _frozen(row: Row, _: View) -> Value:
     return "frozen" if row.frozen is True else row.frozen or None
 
@@ -163,6 +167,14 @@ _ALL = (
     _share("params_share", "params share", "params", "share of the network's parameters"),
     _attribute(
         "window_cut", "cut off", "rows and columns at the far edge of the input that no window reads", kind="sizes"
+    ),
+    LayerColumn(
+        Column(
+            "rf", "receptive field", "text",
+            "what a unit sees of the input: size/stride/padding per axis, not cut off at the edges; up to: units "
+            "differ, the largest; global: everything", "", "last",
+        ),
+        _receptive_field,
     ),
     _equivalent("dense_params", "dense params", "elements", "parameters of a linear layer between the same tensors"),
     _equivalent("toeplitz_rows", "Toeplitz rows", "rows", "output elements of one sample"),

@@ -35,6 +35,8 @@ def _record(row: Row, analysis: Analysis) -> dict[str, Any]:
         found |= found.pop(name) or dict.fromkeys(kind.__struct_fields__)
     found |= {"input": _shapes(row.inputs), "output": _shapes(row.outputs)}
     found["source"] = None if row.origin is None else str(row.origin)
+    del found["receptive_field"]
+    found["rf"] = None if row.receptive_field is None else str(row.receptive_field)
     for of in ("macs", "params"):
         whole = getattr(analysis.totals, of)
         found[f"{of}_share"] = getattr(row, of) / whole if whole and row.known else None

@@ -1,0 +1,221 @@
+"""Receptive fields: what every unit of a network sees of its inputs, by forward propagation of intervals.
+
+Per spatial axis of every network input, a tensor remembers which of its dimensions moves along that axis and from where
+to where each position sees: the union over every path that leads there. Padding counts as seen, so that the field is
+that of an interior unit and does not depend on the input's size. Channels are not told apart: of several paths joined
+by channels, all are seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from cnnprof.model.analysis import AxisField, Note, ReceptiveField
+from cnnprof.model.graph import Edge, Input, Shape
+from cnnprof.shapes import MOST_PHASES, Reads, Taps, Window, sliding
+
+if TYPE_CHECKING:
+    from cnnprof.model.graph import TensorSpec
+
+_FURTHEST = 2**62
+"""Input elements beyond which a field counts as global: no exact figure of that size says anything."""
+_WHOLE = Taps(-1, (), (), 0, whole=True)
+"""An axis seen as a whole by every unit, along no dimension."""
+
+
+class Reader(Protocol):
+    """What is asked of a layer."""
+
+    def reads(
+        self, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], source: int = 0, target: int = 0
+    ) -> Reads:
+        """Return which positions of an input a unit of an output depends on."""
+        ...
+
+
+class Seen(NamedTuple):
+    """What a tensor's units see: per input axis the taps on it, None where they do not depend on that axis."""
+
+    axes: tuple[Taps | None, ...]
+    field: ReceptiveField | None
+    known: bool = True
+    """False behind an operator of which nobody knows what it reads."""
+
+
+_UNKNOWN = Seen((), None, known=False)
+
+
+class ReceptiveFields:
+    """The fields of all tensors of a network, filled node by node in topological order."""
+
+    def __init__(self, inputs: Sequence[Input]) -> None:
+        self._axes = [(each.name, axis) for each in inputs for axis in range(1, len(each.shape))]
+        self._nothing = Seen((None,) * len(self._axes), None)
+        self._seen = {Edge(each.name): self._made(self._first(each.name)) for each in inputs}
+        self.notes: list[Note] = []
+
+    def _first(self, name: str) -> tuple[Taps | None, ...]:
+        """Return what an input sees of itself: every position its own, behind batch and channels."""
+        return tuple(Taps(axis + 1) if owner == name else None for owner, axis in self._axes)
+
+    def follow(
+        self,
+        name: str,
+        layer: Reader,
+        edges: Sequence[Edge],
+        inputs: tuple[TensorSpec, ...],
+        outputs: tuple[TensorSpec, ...],
+        windows: Sequence[Window] | None,
+    ) -> ReceptiveField | None:
+        """Take in one layer and return the field of its first output."""
+        if not self._axes:
+            return None
+        found = []
+        for target, output in enumerate(outputs):
+            paths: list[Seen] = []
+            for source, edge in enumerate(edges):
+                reads = layer.reads(inputs, outputs, source, target)
+                if reads == "windows":
+                    reads = "pointwise" if windows is None else sliding(windows)
+                path = self._path(self._seen[edge], reads, inputs[source].shape, output.shape)
+                if path not in paths:
+                    paths.append(path)
+            found.append(paths[0] if len(paths) == 1 else self._joined(name, paths))
+            self._seen[Edge(name, target)] = found[target]
+        return found[0].field
+
+    def lose(self, name: str, outputs: int) -> None:
+        """Take in an operator of which nobody knows what it reads."""
+        self._seen.update((Edge(name, target), _UNKNOWN) for target in range(outputs))
+
+    def _path(self, seen: Seen, reads: Reads, before: Shape, after: Shape) -> Seen:
+        """Return what is seen through one input."""
+        if reads == "nothing":
+            return self._nothing
+        if seen.field is None or (isinstance(reads, str) and _in_place(seen, before, after)):
+            return seen
+        taps = _broadcast(before, after) if isinstance(reads, str) else reads
+        return self._made(tuple(each and _through(each, taps.get(each.dim)) for each in seen.axes))
+
+    def _joined(self, name: str, paths: list[Seen]) -> Seen:
+        """Return the union of several paths, or of none; a note says where they do not fit together."""
+        if not all(path.known for path in paths):
+            return _UNKNOWN
+        axes, faults = self._nothing.axes, set()
+        for path in paths:
+            faults |= {_fault(*pair) for pair in zip(axes, path.axes, strict=True)} - {None}
+            axes = tuple(_union(*pair) for pair in zip(axes, path.axes, strict=True))
+        if faults:
+            message = f"the receptive fields that meet here are not aligned: {' and '.join(sorted(map(str, faults)))}"
+            self.notes.append(Note(code="misaligned", layer=name, message=message))
+        return self._made(axes)
+
+    def _made(self, axes: tuple[Taps | None, ...]) -> Seen:
+        named = zip(self._axes, axes, strict=True)
+        found = tuple(_described(name, axis, taps) for (name, axis), taps in named if taps is not None)
+        return Seen(axes, ReceptiveField(found) if found else None)
+
+
+def _in_place(seen: Seen, before: Shape, after: Shape) -> bool:
+    """Return whether every dimension that anything moves along stays as it is."""
+    return before == after or (
+        len(before) == len(after)
+        and all(not taps or not taps.lows or before[taps.dim] == after[taps.dim] for taps in seen.axes)
+    )
+
+
+def _broadcast(before: Shape, after: Shape) -> Mapping[int, Taps]:
+    """Return what an output reads at its own place of a shape that is not its own; what is stretched has no place."""
+    shift = len(after) - len(before)
+    return {
+        dim: Taps(dim + shift) for dim, size in enumerate(before) if dim + shift >= 0 and size == after[dim + shift]
+    }
+
+
+def _through(seen: Taps, taps: Taps | None) -> Taps:
+    """Return what is seen of an input axis by a unit that reads ``taps`` of a tensor that sees ``seen`` of it."""
+    if taps is None or not seen.lows:
+        return _WHOLE
+    period, step = len(seen.lows), seen.step
+    if period == len(taps.lows) == 1:
+        low, high = seen.lows[0] + step * taps.lows[0], seen.highs[0] + step * taps.highs[0]
+        return _bounded(Taps(taps.dim, (low,), (high,), step * taps.step, seen.whole or taps.whole))
+    times = period // math.gcd(taps.step, period)
+    if times * len(taps.lows) > MOST_PHASES:
+        return _WHOLE
+    # A field moves by ``step`` per ``period``, and never backwards: a run's ends are those of its first and last one.
+    lows = (seen.lows[at % period] + step * (at // period) for at in _repeated(taps.lows, taps.step, times))
+    highs = (seen.highs[at % period] + step * (at // period) for at in _repeated(taps.highs, taps.step, times))
+    moved = step * (taps.step * times // period)
+    return _bounded(Taps(taps.dim, tuple(lows), tuple(highs), moved, seen.whole or taps.whole))
+
+
+def _repeated(offsets: Sequence[int], step: int, times: int) -> Iterable[int]:
+    """Yield the offsets of ``times`` periods in a row."""
+    return (offset + step * turn for turn in range(times) for offset in offsets)
+
+
+def _bounded(taps: Taps) -> Taps:
+    # Ends never move backwards within a period, so that the outermost are the first low and the last high.
+    return taps if taps.step < _FURTHEST and taps.highs[-1] - taps.lows[0] < _FURTHEST else _WHOLE
+
+
+def _union(one: Taps | None, other: Taps | None) -> Taps | None:
+    if one is None or other is None or one == other:
+        return one or other
+    whole = one.whole or other.whole
+    if not one.lows or not other.lows:
+        return (one if one.lows else other)._replace(whole=True)
+    pair = _alike(one, other)
+    if pair is None:
+        return _WHOLE
+    one, other = pair
+    lows = tuple(map(min, one.lows, other.lows))
+    return Taps(one.dim, lows, tuple(map(max, one.highs, other.highs)), one.step, whole)
+
+
+def _alike(one: Taps, other: Taps) -> tuple[Taps, Taps] | None:
+    """Return both with one period; None where they move along different dimensions or at different speeds."""
+    period = math.lcm(len(one.lows), len(other.lows))
+    steps = {taps.step * (period // len(taps.lows)) for taps in (one, other)}
+    if one.dim != other.dim or len(steps) > 1 or period > MOST_PHASES:
+        return None
+    return _spread(one, period), _spread(other, period)
+
+
+def _spread(taps: Taps, period: int) -> Taps:
+    times = period // len(taps.lows)
+    lows, highs = (tuple(_repeated(ends, taps.step, times)) for ends in (taps.lows, taps.highs))
+    return taps._replace(lows=lows, highs=highs, step=taps.step * times)
+
+
+def _fault(one: Taps | None, other: Taps | None) -> str | None:
+    """Return how two local fields that meet fail to lie over each other; None where they do."""
+    if one is None or other is None or not one.lows or not other.lows or one.dim != other.dim:
+        return None
+    pair = _alike(one, other)
+    if pair is None:
+        speeds = sorted(taps.step / len(taps.lows) for taps in (one, other))
+        return f"they move by {speeds[0]:g} and {speeds[1]:g} input elements per unit"
+    apart = [sum(taps.lows) + sum(taps.highs) for taps in pair]
+    distance = abs(apart[0] - apart[1]) / (2 * len(pair[0].lows))
+    return f"their centres are {distance:g} input elements apart" if distance else None
+
+
+def _described(name: str, axis: int, taps: Taps) -> AxisField:
+    if not taps.lows:
+        return AxisField(input=name, axis=axis, is_global=True)
+    period = len(taps.lows)
+    size = taps.highs[0] - taps.lows[0] + 1
+    if period == 1:
+        return AxisField(
+            input=name, axis=axis, size=size, stride=taps.step, padding=-taps.lows[0], is_global=taps.whole
+        )
+    sizes = [high - low + 1 for low, high in zip(taps.lows, taps.highs, strict=True)]
+    shared = math.gcd(taps.step, period)
+    return AxisField(
+        input=name, axis=axis, size=max(sizes), stride=taps.step // shared, stride_divisor=period // shared,
+        padding=-taps.lows[0], uniform=False, is_global=taps.whole,
+    )  # fmt: skip
