@@ -72,23 +72,35 @@ class ReceptiveFields:
         """Take in one layer and return the field of its first output."""
         if not self._axes:
             return None
-        found = []
-        for target, output in enumerate(outputs):
-            paths: list[Seen] = []
-            for source, edge in enumerate(edges):
-                reads = layer.reads(inputs, outputs, source, target)
-                if reads == "windows":
-                    reads = "pointwise" if windows is None else sliding(windows)
-                path = self._path(self._seen[edge], reads, inputs[source].shape, output.shape)
-                if path not in paths:
-                    paths.append(path)
-            found.append(paths[0] if len(paths) == 1 else self._joined(name, paths))
-            self._seen[Edge(name, target)] = found[target]
-        return found[0].field
+        first = self._output(name, layer, edges, inputs, outputs, windows, 0)
+        self._seen[Edge(name)] = first
+        for target in range(1, len(outputs)):
+            self._seen[Edge(name, target)] = self._output(name, layer, edges, inputs, outputs, windows, target)
+        return first.field
 
     def lose(self, name: str, outputs: int) -> None:
         """Take in an operator of which nobody knows what it reads."""
         self._seen.update((Edge(name, target), _UNKNOWN) for target in range(outputs))
+
+    def _output(
+        self,
+        name: str,
+        layer: Reader,
+        edges: Sequence[Edge],
+        inputs: tuple[TensorSpec, ...],
+        outputs: tuple[TensorSpec, ...],
+        windows: Sequence[Window] | None,
+        target: int,
+    ) -> Seen:
+        paths: list[Seen] = []
+        for source, edge in enumerate(edges):
+            reads = layer.reads(inputs, outputs, source, target)
+            if reads == "windows":
+                reads = sliding(windows) if windows else "pointwise"
+            path = self._path(self._seen[edge], reads, inputs[source].shape, outputs[target].shape)
+            if path not in paths:
+                paths.append(path)
+        return paths[0] if len(paths) == 1 else self._joined(name, paths)
 
     def _path(self, seen: Seen, reads: Reads, before: Shape, after: Shape) -> Seen:
         """Return what is seen through one input."""
@@ -103,12 +115,14 @@ class ReceptiveFields:
         """Return the union of several paths, or of none; a note says where they do not fit together."""
         if not all(path.known for path in paths):
             return _UNKNOWN
-        axes, faults = self._nothing.axes, set()
+        axes = self._nothing.axes
+        faults: set[str] = set()
         for path in paths:
-            faults |= {_fault(*pair) for pair in zip(axes, path.axes, strict=True)} - {None}
-            axes = tuple(_union(*pair) for pair in zip(axes, path.axes, strict=True))
+            pairs = list(zip(axes, path.axes, strict=True))
+            faults.update(fault for pair in pairs if (fault := _fault(*pair)))
+            axes = tuple([_union(*pair) for pair in pairs])
         if faults:
-            message = f"the receptive fields that meet here are not aligned: {' and '.join(sorted(map(str, faults)))}"
+            message = f"the receptive fields that meet here are not aligned: {' and '.join(sorted(faults))}"
             self.notes.append(Note(code="misaligned", layer=name, message=message))
         return self._made(axes)
 
@@ -120,10 +134,14 @@ class ReceptiveFields:
 
 def _in_place(seen: Seen, before: Shape, after: Shape) -> bool:
     """Return whether every dimension that anything moves along stays as it is."""
-    return before == after or (
-        len(before) == len(after)
-        and all(not taps or not taps.lows or before[taps.dim] == after[taps.dim] for taps in seen.axes)
-    )
+    if before == after:
+        return True
+    if len(before) != len(after):
+        return False
+    for taps in seen.axes:  # a loop: this is asked for every layer
+        if taps and taps.lows and before[taps.dim] != after[taps.dim]:
+            return False
+    return True
 
 
 def _broadcast(before: Shape, after: Shape) -> Mapping[int, Taps]:
@@ -165,22 +183,24 @@ def _bounded(taps: Taps) -> Taps:
 def _union(one: Taps | None, other: Taps | None) -> Taps | None:
     if one is None or other is None or one == other:
         return one or other
-    whole = one.whole or other.whole
     if not one.lows or not other.lows:
         return (one if one.lows else other)._replace(whole=True)
     pair = _alike(one, other)
     if pair is None:
         return _WHOLE
-    one, other = pair
-    lows = tuple(map(min, one.lows, other.lows))
-    return Taps(one.dim, lows, tuple(map(max, one.highs, other.highs)), one.step, whole)
+    lows = tuple(map(min, pair[0].lows, pair[1].lows))
+    highs = tuple(map(max, pair[0].highs, pair[1].highs))
+    return Taps(one.dim, lows, highs, pair[0].step, one.whole or other.whole)
 
 
 def _alike(one: Taps, other: Taps) -> tuple[Taps, Taps] | None:
     """Return both with one period; None where they move along different dimensions or at different speeds."""
+    if one.dim != other.dim:
+        return None
+    if len(one.lows) == len(other.lows):
+        return (one, other) if one.step == other.step else None
     period = math.lcm(len(one.lows), len(other.lows))
-    steps = {taps.step * (period // len(taps.lows)) for taps in (one, other)}
-    if one.dim != other.dim or len(steps) > 1 or period > MOST_PHASES:
+    if one.step * len(other.lows) != other.step * len(one.lows) or period > MOST_PHASES:
         return None
     return _spread(one, period), _spread(other, period)
 
@@ -199,8 +219,8 @@ def _fault(one: Taps | None, other: Taps | None) -> str | None:
     if pair is None:
         speeds = sorted(taps.step / len(taps.lows) for taps in (one, other))
         return f"they move by {speeds[0]:g} and {speeds[1]:g} input elements per unit"
-    apart = [sum(taps.lows) + sum(taps.highs) for taps in pair]
-    distance = abs(apart[0] - apart[1]) / (2 * len(pair[0].lows))
+    one, other = pair
+    distance = abs(sum(one.lows) + sum(one.highs) - sum(other.lows) - sum(other.highs)) / (2 * len(one.lows))
     return f"their centres are {distance:g} input elements apart" if distance else None
 
 

@@ -157,7 +157,10 @@ windows cover; without windows, pointwise.
 
 def sliding(windows: Sequence[Window]) -> Reads:
     """Return what windows over the dimensions behind the channels read; of windows of one element, that."""
-    if all(kernel == stride == 1 and not low for _, kernel, stride, low, *_ in windows):
+    for window in windows:
+        if window.kernel > 1 or window.stride > 1 or window.pad_low:
+            break
+    else:
         return "pointwise"
     return {
         dim: Taps(dim, (-window.pad_low,), (window.span - 1 - window.pad_low,), window.stride)

@@ -263,7 +263,7 @@ class GroupNorm(Layer, frozen=True):
         return computed_events(outputs[0].numel)
 
     def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
-        return with_statistics(inputs, space(inputs))
+        return {dim: Taps(dim, whole=True) for dim in space(inputs)}
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn
@@ -389,6 +389,9 @@ class LocalResponseNorm(Layer, frozen=True):
     def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
         count = outputs[0].numel
         return Events(muls=count * (self.size + 1), adds=count * self.size, exps=count, divs=count)
+
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        return {dim: Taps(dim) for dim in space(inputs)}
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn

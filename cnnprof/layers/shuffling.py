@@ -208,6 +208,9 @@ class ChannelShuffle(Layer, frozen=True):
             )
         return inputs
 
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        return {dim: Taps(dim) for dim in range(2, len(inputs[0].shape))}
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn
 

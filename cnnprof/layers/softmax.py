@@ -116,6 +116,9 @@ class Softmax2d(Layer, frozen=True):
         length = inputs[0].shape[1]
         return softmax_events(inputs[0].numel // length, length)
 
+    def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
+        return {dim: Taps(dim) for dim in (2, 3)}
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn
 
