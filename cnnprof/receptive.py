@@ -95,20 +95,22 @@ class ReceptiveFields:
         paths: list[Seen] = []
         for source, edge in enumerate(edges):
             reads = layer.reads(inputs, outputs, source, target)
-            if reads == "windows":
-                reads = sliding(windows) if windows else "pointwise"
-            path = self._path(self._seen[edge], reads, inputs[source].shape, outputs[target].shape)
+            path = self._path(self._seen[edge], reads, windows, inputs[source].shape, outputs[target].shape)
             if path not in paths:
                 paths.append(path)
         return paths[0] if len(paths) == 1 else self._joined(name, paths)
 
-    def _path(self, seen: Seen, reads: Reads, before: Shape, after: Shape) -> Seen:
+    def _path(
+        self, seen: Seen, reads: Reads, windows: Sequence[Window] | None, before: Shape, after: Shape
+    ) -> Seen:
         """Return what is seen through one input."""
-        if reads == "nothing":
+        if reads == "windows":
+            reads = sliding(windows) if windows else "pointwise"
+        if seen.field is None or (reads == "pointwise" and _in_place(seen, before, after)):
+            return seen  # the shorter way for most layers
+        taps = resolved(reads, windows, before, after)
+        if taps is None:
             return self._nothing
-        if seen.field is None or (isinstance(reads, str) and _in_place(seen, before, after)):
-            return seen
-        taps = _broadcast(before, after) if isinstance(reads, str) else reads
         return self._made(tuple(each and _through(each, taps.get(each.dim)) for each in seen.axes))
 
     def _joined(self, name: str, paths: list[Seen]) -> Seen:
@@ -132,13 +134,24 @@ class ReceptiveFields:
         return Seen(axes, ReceptiveField(found) if found else None)
 
 
+def resolved(
+    reads: Reads, windows: Sequence[Window] | None, before: Shape, after: Shape
+) -> Mapping[int, Taps] | None:
+    """Return what a layer reads of an input of shape ``before``, by dimension; None where it reads nothing of it."""
+    if reads == "windows":
+        reads = sliding(windows) if windows else "pointwise"
+    if reads == "nothing":
+        return None
+    return _broadcast(before, after) if isinstance(reads, str) else reads
+
+
 def _in_place(seen: Seen, before: Shape, after: Shape) -> bool:
     """Return whether every dimension that anything moves along stays as it is."""
     if before == after:
         return True
     if len(before) != len(after):
         return False
-    for taps in seen.axes:  # a loop: this is asked for every layer
+    for taps in seen.axes:  # noqa: SIM110 asked for every layer, and a generator takes three times as long
         if taps and taps.lows and before[taps.dim] != after[taps.dim]:
             return False
     return True
