@@ -100,9 +100,7 @@ class ReceptiveFields:
                 paths.append(path)
         return paths[0] if len(paths) == 1 else self._joined(name, paths)
 
-    def _path(
-        self, seen: Seen, reads: Reads, windows: Sequence[Window] | None, before: Shape, after: Shape
-    ) -> Seen:
+    def _path(self, seen: Seen, reads: Reads, windows: Sequence[Window] | None, before: Shape, after: Shape) -> Seen:
         """Return what is seen through one input."""
         if reads == "windows":
             reads = sliding(windows) if windows else "pointwise"
@@ -134,9 +132,7 @@ class ReceptiveFields:
         return Seen(axes, ReceptiveField(found) if found else None)
 
 
-def resolved(
-    reads: Reads, windows: Sequence[Window] | None, before: Shape, after: Shape
-) -> Mapping[int, Taps] | None:
+def resolved(reads: Reads, windows: Sequence[Window] | None, before: Shape, after: Shape) -> Mapping[int, Taps] | None:
     """Return what a layer reads of an input of shape ``before``, by dimension; None where it reads nothing of it."""
     if reads == "windows":
         reads = sliding(windows) if windows else "pointwise"

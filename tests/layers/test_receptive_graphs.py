@@ -17,7 +17,7 @@ from tests.layers import contract
 
 LENGTH = 160
 """Enough for the interior of whatever is drawn."""
-DRAWS = 60
+DRAWS = 25
 
 
 class Sketch:
@@ -88,7 +88,7 @@ def middle(sketch: Sketch) -> int:
     return sketch.specs[sketch.nodes[-1].name].shape[2] // 2
 
 
-# The strategies: what may follow a value, and two such chains that meet again.
+# What may follow a value, and chains of it that meet again.
 
 WINDOWS = st.one_of(
     st.builds(
@@ -110,7 +110,6 @@ KEEPING = st.sampled_from([
     ("conv1d", {"out_channels": 3, "kernel_size": 3, "padding": 1}),
     ("conv1d", {"out_channels": 3, "kernel_size": 3, "padding": 2, "dilation": 2}),
     ("conv1d", {"out_channels": 3, "kernel_size": 1}),
-    ("conv1d", {"out_channels": 3, "kernel_size": 4, "padding": "same"}),
     ("maxpool1d", {"kernel_size": 3, "stride": 1, "padding": 1}),
     ("leakyrelu", {}),
 ])  # fmt: skip
@@ -130,14 +129,14 @@ def chain(sketch: Sketch, start: str, steps: list[tuple[str, dict[str, Any]]]) -
 
 
 @st.composite
-def branching(draw: st.DrawFn, windows: st.SearchStrategy[Any]) -> Sketch:
-    """Draw a chain, two to three branches of equal size, their sum or concatenation, and another chain."""
+def branching(draw: st.DrawFn, last: st.SearchStrategy[Any]) -> Sketch:
+    """Draw a chain, two to three branches of equal size, their sum or concatenation, and at most two ``last`` ones."""
     sketch = Sketch()
-    start = chain(sketch, "input", draw(st.lists(windows, min_size=1, max_size=2)))
+    start = chain(sketch, "input", draw(st.lists(WINDOWS, min_size=1, max_size=2)))
     branches = draw(st.lists(st.lists(KEEPING, max_size=2), min_size=2, max_size=3))
     ends = [chain(sketch, start, steps) for steps in branches]
     joined = sketch.add(draw(st.sampled_from(["add", "concat"])), *ends)
-    chain(sketch, joined, [("conv1d", {"out_channels": 3, "kernel_size": 1}), *draw(st.lists(windows, max_size=2))])
+    chain(sketch, joined, [("conv1d", {"out_channels": 3, "kernel_size": 1}), *draw(last)])
     return sketch
 
 
@@ -147,7 +146,7 @@ patient = settings(
 
 
 @patient
-@given(sketch=branching(WINDOWS))
+@given(sketch=branching(st.lists(WINDOWS, max_size=2)))
 def test_the_field_of_any_branching_graph_is_where_its_gradient_is_not_zero(sketch):
     _, axis = field(sketch)
     position = middle(sketch)
@@ -159,16 +158,16 @@ def test_the_field_of_any_branching_graph_is_where_its_gradient_is_not_zero(sket
     assert expected == support(sketch, position, axis.size)
 
 
-@patient
-@given(sketch=branching(st.one_of(WINDOWS, GROWING)))
+@settings(patient, max_examples=15)
+@given(sketch=branching(st.tuples(GROWING, KEEPING)))
 def test_with_upsampling_the_field_is_the_largest_of_a_period_of_units(sketch):
     _, axis = field(sketch)
     first = middle(sketch)
-    ends = [support(sketch, first + unit, axis.size) for unit in range(36)]
+    ends = [support(sketch, first + unit, axis.size) for unit in range(6)]
     sizes = [high - low + 1 for low, high in ends]
 
     assert axis.size == max(sizes)
-    assert 36 * axis.step == support(sketch, first + 36, sizes[0])[0] - ends[0][0]
+    assert 6 * axis.step == support(sketch, first + 6, sizes[0])[0] - ends[0][0]
 
 
 def test_a_skip_over_an_encoder_and_decoder_sees_what_the_deeper_path_sees():
