@@ -12,6 +12,7 @@ from cnnprof.model.analysis import Analysis, Events, Note, Row, Totals, Transfer
 from cnnprof.model.graph import Edge, Graph, Node, TensorSpec
 from cnnprof.model.plain import replace
 from cnnprof.receptive import ReceptiveFields
+from cnnprof.shapes import Window
 
 DTYPE_BYTES = {
     "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2,
@@ -148,7 +149,7 @@ def _known(
         activation_bytes=_bytes(outputs) if storage == "new" else 0,
         read_bytes=_bytes(inputs) + param_bytes + buffer_bytes if moves else 0,
         write_bytes=_bytes(outputs) if moves else 0,
-        window_cut=None if windows is None else tuple(window.cut for window in windows),
+        window_cut=None if windows is None else tuple([_cut(window) for window in windows]),
         equivalent=layer.equivalent(inputs, outputs),
         receptive_field=fields.follow(node.name, layer, node.inputs, inputs, outputs, windows),
         when=node.when, share=node.share, place=node.place, frozen=node.frozen, output_name=output_name,
@@ -259,15 +260,50 @@ def _transfers(graph: Graph, tensors: dict[Edge, TensorSpec]) -> Iterator[Transf
 
 
 def _notes(graph: Graph, rows: Sequence[Row]) -> Iterator[Note]:
+    yield from _input_notes(graph)
     for row in rows:
         if row.window_cut is not None and any(row.window_cut):
             yield Note(code="window-cut", layer=row.name, message=_cut_message(row))
+        if row.share is not None and row.frozen:
+            message = f"frozen has no effect: the weights are those of {row.share}"
+            yield Note(code="shared-frozen", layer=row.name, message=message)
+        if _runs_along_the_image(row):
+            yield Note(code="linear-axis", layer=row.name, message=_LINEAR_AXIS)
         if not row.known:
             message = f"operator {row.op!r} is unknown: the totals are lower bounds"
             yield Note(code="unknown-operator", layer=row.name, message=message)
     if graph.overridden and graph.facts:
         message = f"published figures are not checked: {', '.join(graph.overridden)} changed the network"
         yield Note(code="facts-not-checked", message=message)
+
+
+_LINEAR_AXIS = (
+    "linear acts on the last axis only, as in torch, and here that is the image's width; is a flatten missing?"
+)
+_MOST_COLOURS = 4
+
+
+def _runs_along_the_image(row: Row) -> bool:
+    """Return whether a linear layer takes the width of an image for its features, as where a flatten was forgotten."""
+    image = row.op == "linear" and len(row.inputs[0].shape) == 4  # noqa: PLR2004 batch, channels, height, width
+    field = row.receptive_field
+    return image and field is not None and any(axis.is_global for axis in field.axes) and not field.is_global
+
+
+def _input_notes(graph: Graph) -> Iterator[Note]:
+    for spec in graph.inputs:
+        channels, *sizes = spec.shape
+        if len(sizes) == 2 and sizes[1] <= _MOST_COLOURS < min(channels, sizes[0]):  # noqa: PLR2004 height and width
+            shown, swapped = "×".join(map(str, spec.shape)), f"{sizes[1]}x{channels}x{sizes[0]}"
+            message = (
+                f"{shown} is read as {channels} channels of {sizes[0]}×{sizes[1]}; channels first would be {swapped}"
+            )
+            yield Note(code="input-order", layer=None, message=message)
+
+
+def _cut(window: Window) -> int:
+    """Return what a window cuts off; one smaller than its stride, as a 1×1 shortcut's, samples and need not tile."""
+    return 0 if window.stride > window.span else window.cut
 
 
 def _cut_message(row: Row) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cnnprof import analyzer, readers
+from cnnprof import analyzer, claims, readers
 from cnnprof.model.analysis import Analysis
 from cnnprof.model.graph import Graph
-from cnnprof.model.plain import Plain
+from cnnprof.model.plain import Plain, replace
 from cnnprof.readers.overrides import Overrides, parse_inputs
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class ZooEntry(Plain, frozen=True, kw_only=True):
     source: str | None
 
 
-def load(model: str, *, input: InputSize = None, set: Mapping[str, Any] | None = None) -> Graph:  # noqa: A002 - the flags' names
+def load(model: str | os.PathLike[str], *, input: InputSize = None, set: Mapping[str, Any] | None = None) -> Graph:  # noqa: A002 - the flags' names
     """Return the network that ``model`` names, as plain data.
 
     Args:
@@ -39,17 +40,17 @@ def load(model: str, *, input: InputSize = None, set: Mapping[str, Any] | None =
         UsageError: nothing answers to the name, or ``input`` or ``set`` do not fit.
         SpecError: the specification is refused, with all its problems.
     """
-    return readers.read(model, Overrides(params=dict(set or {}), inputs=parse_inputs(input)))
+    return readers.read(os.fspath(model), Overrides(params=dict(set or {}), inputs=parse_inputs(input)))
 
 
 def analyze(
-    model: str | Graph,
+    model: str | os.PathLike[str] | Graph,
     *,
     batch: int = 1,
     input: InputSize = None,  # noqa: A002 - the flags' names
     dtype: str = "float32",
     set: Mapping[str, Any] | None = None,  # noqa: A002
-    freeze: Sequence[str] = (),
+    freeze: str | Sequence[str] = (),
 ) -> Analysis:
     """Return what a network costs: one row per layer, totals, notes.
 
@@ -67,7 +68,11 @@ def analyze(
         LayerError: a count passes 2^63 − 1.
     """
     graph = model if isinstance(model, Graph) else load(model, input=input, set=set)
-    return analyzer.analyze(analyzer.freeze(graph, freeze), batch=batch, dtype=dtype)
+    patterns = (freeze,) if isinstance(freeze, str) else freeze
+    found = analyzer.analyze(analyzer.freeze(graph, patterns), batch=batch, dtype=dtype)
+    if (batch, dtype) != (1, "float32") or patterns:
+        return found  # published figures speak of one sample in float32
+    return replace(found, notes=(*found.notes, *claims.notes(found)))
 
 
 def zoo() -> list[str]:

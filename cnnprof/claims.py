@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnprof.errors import UsageError
+from cnnprof.model.analysis import Note
 from cnnprof.model.graph import Fact, TensorSpec
 from cnnprof.model.plain import Plain
 
@@ -51,6 +52,25 @@ def check(analysis: Analysis) -> list[Claim]:
             code="not-comparable",
         )
     return [_claim(analysis, fact) for fact in analysis.facts]
+
+
+def notes(analysis: Analysis) -> list[Note]:
+    """Return a note for every published figure whose own word on whether it holds is wrong.
+
+    Raises:
+        UsageError: as for ``check``.
+    """
+    return [
+        Note(code="fact-differs", layer=claim.fact.at, message=_differs(claim))
+        for claim in check(analysis)
+        if claim.reproduced != claim.fact.holds
+    ]
+
+
+def _differs(claim: Claim) -> str:
+    fact = claim.fact
+    word = "is not what is counted" if fact.holds else "is said not to hold, but is what is counted"
+    return f"the published figure {fact.of} = {fact.value} ({fact.source}) {word}: {claim.shown}"
 
 
 def quantity(analysis: Analysis, of: str, at: str | None = None) -> int | float | str:

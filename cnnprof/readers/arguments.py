@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -79,11 +79,22 @@ def convert(call: LayerCall, name: str, value: Any) -> Any:
         return msgspec.convert(value, fields(call.op)[name].type)
     except msgspec.ValidationError as error:
         reason = str(error).split(" - at ")[0].replace("`", "")
+        words = _words(fields(call.op)[name].type)
+        if isinstance(value, str) and words:
+            reason = f"it takes {' or '.join(map(repr, words))}"
         message = f"{call.op}: {name} is {value!r}: {reason[0].lower()}{reason[1:]}"
-        found = ExpressionError(call.arguments[name].tree, "bad-argument", message)
+        hint = nearest(value.lower(), words) if isinstance(value, str) and words else None
+        found = ExpressionError(call.arguments[name].tree, "bad-argument", message, hint=hint)
         if isinstance(value, float) and value.is_integer():
             found.hint = "use // for a division whose result is a whole number"
         raise found from None
+
+
+def _words(kind: Any) -> list[str]:
+    """Return the texts that an argument's type allows."""
+    if get_origin(kind) is Literal:
+        return [word for word in get_args(kind) if isinstance(word, str)]
+    return [word for part in get_args(kind) for word in _words(part)]
 
 
 def make(call: LayerCall, scope: Scope) -> tuple[dict[str, Any], Layer]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from cnnprof.readers.scalars import LARGEST
@@ -18,6 +19,16 @@ MOST_ITEMS = 100_000
 
 MOST_LEVELS = 16
 """Lists inside each other."""
+
+
+MOST_WORK = 5_000_000
+"""List values that the formulas of one specification may make in all; a loop could otherwise make lists for hours."""
+_work_left: ContextVar[list[int] | None] = ContextVar("work_left", default=None)
+
+
+def begin_work() -> None:
+    """Let the formulas evaluated from now on share a budget of ``MOST_WORK`` list values."""
+    _work_left.set([MOST_WORK])
 
 
 class FormulaError(Exception):
@@ -142,6 +153,7 @@ def stretch(values: Any, start: Any, stop: Any, offset: int) -> Any:
     for bound in (start, stop):
         if bound is not None and type(bound) is not int:
             raise FormulaError("bad-type", f"a slice goes between whole numbers, got {show(bound)}", offset)
+    spend(len(values[start:stop]), offset)
     return values[start:stop]
 
 
@@ -150,6 +162,7 @@ def collect(values: list[Any], offset: int) -> list[Any]:
 
     Lists share their parts, so a few formulas could name a list that no memory could hold when it is written out.
     """
+    spend(len(values), offset)
     left, level, depth = MOST_ITEMS, [values], 0
     while level:
         left -= sum(map(len, level))
@@ -158,6 +171,21 @@ def collect(values: list[Any], offset: int) -> list[Any]:
             raise too_long(offset)
         level = [value for inner in level for value in inner if isinstance(value, list)]
     return values
+
+
+def spend(values: int, offset: int) -> None:
+    """Take ``values`` from the budget of the specification, where one is set.
+
+    Raises:
+        FormulaError: code ``too-much-work``; it is used up.
+    """
+    left = _work_left.get()
+    if left is None:
+        return
+    left[0] -= values
+    if left[0] < 0:
+        message = f"the formulas of this specification make more than {MOST_WORK:,} list values"
+        raise FormulaError("too-much-work", message, offset)
 
 
 def too_long(offset: int) -> FormulaError:
@@ -230,6 +258,7 @@ def _range(arguments: list[Any], offset: int) -> list[int]:
     numbers = range(*arguments)
     if numbers[MOST_ITEMS:]:
         raise FormulaError("list-too-long", f"range may give {MOST_ITEMS:,} numbers", offset)
+    spend(len(numbers), offset)
     return list(numbers)
 
 

@@ -119,7 +119,8 @@ class Counter:
         key = f"{block.name} {sorted((name, repr(inner.get(name))) for name in (*block.params, *block.let))}"
         if key not in self.known:
             self.depth += 1
-            self.known[key] = self.chain(block.body, inner)
+            # At least 1, as a round: blocks that double each other and come to nothing are work without end.
+            self.known[key] = max(1, self.chain(block.body, inner))
             self.depth -= 1
         return self.known[key]
 

@@ -66,6 +66,8 @@ class Here(NamedTuple):
 
 def known(expression: Expression, scope: Scope, *, failed: bool) -> bool:
     """Return whether a formula can be evaluated; after a failure, what follows from shapes can not."""
+    if expression.names & scope.lost:
+        return False
     return not failed or (expression.names <= scope.keys() and not expression.names & scope.shaped)
 
 
@@ -73,7 +75,9 @@ def bind(inner: Scope, name: str, expression: Expression, scope: Scope, *, faile
     """Give ``name`` its value in ``inner``, evaluated in ``scope``; remember whether it follows from a shape."""
     if not known(expression, scope, failed=failed):
         inner.pop(name, None)
+        inner.lost |= {name}
         return
+    inner.lost -= {name}
     inner[name] = expression.evaluate(scope)
     inner.shaped = inner.shaped | {name} if expression.names & scope.shaped else inner.shaped - {name}
 

@@ -18,11 +18,14 @@ class Scope(dict[str, Any]):
     def __init__(self, values: dict[str, Any], shaped: frozenset[str] = frozenset()) -> None:
         super().__init__(values)
         self.shaped = shaped
+        self.lost: frozenset[str] = frozenset()
+        """Names that have no value because something before them failed, which was reported there."""
 
     def extended(self, values: dict[str, Any]) -> Scope:
         """Return a copy with more names; a name that is set anew no longer follows from a shape."""
         found = Scope(self, self.shaped - values.keys())
         found.update(values)
+        found.lost = self.lost - values.keys()
         return found
 
     def without(self, names: Iterable[str]) -> Scope:

@@ -10,6 +10,7 @@ from cnnprof import zoo_files
 from cnnprof.errors import SpecError, UsageError
 from cnnprof.model.graph import Edge, Graph, Input, TensorSpec
 from cnnprof.readers import source as sources
+from cnnprof.readers.arithmetic import begin_work
 from cnnprof.readers.collector import Collector, nearest
 from cnnprof.readers.counting import Counter, TooManyLayersError
 from cnnprof.readers.expand import Expander
@@ -80,6 +81,7 @@ def graph(document: Document, spec: Spec, variant: str | None, overrides: Overri
         UsageError: no such variant or parameter, or an input size is missing.
     """
     collector = Collector(document)
+    begin_work()
     _check_variant(spec, variant, document.source)
     inputs = spec.inputs
     if variant is not None and spec.variants[variant].inputs is not None:
@@ -151,7 +153,7 @@ def _shapes(inputs: list[InputSpec], scope: Scope, overrides: Overrides, collect
         if name not in [spec.name for spec in inputs]:
             known = ", ".join(spec.name for spec in inputs)
             raise UsageError(
-                f"--input {name or ''}: the inputs are {known}",
+                f"--input{' ' + name if name else ''}: the inputs are {known}",
                 hint="name one: --input NAME=3x224x224",
                 code="bad-input",
             )

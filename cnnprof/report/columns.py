@@ -197,8 +197,8 @@ _ALL = (
 LAYER_COLUMNS: dict[str, LayerColumn] = {each.column.id: each for each in _ALL}
 DEFAULT = ("name", "op", "output", "params", "macs", "macs_share")
 OPTIONAL = ("activation_bytes",)
-ALIASES = {"share": "macs_share"}
-"""Shorter words for a column. (A row's ``share`` is the layer whose weights it uses.)"""
+ALIASES = {"share": "macs_share", "layer": "name", "type": "op"}
+"""Other words for a column: its title, or shorter. (A row's ``share`` is the layer whose weights it uses.)"""
 
 
 def find(ids: Sequence[str]) -> tuple[LayerColumn, ...]:

@@ -85,6 +85,36 @@ def test_more_than_100_000_layers_are_refused_before_expansion(layers: str) -> N
     assert used < 3.0  # CPU time, refused by multiplication; the child below holds the 50 ms
 
 
+def test_blocks_that_double_each_other_and_come_to_nothing_are_refused() -> None:
+    blocks = "".join(f"  b{i}: {{layers: [b{i + 1}, {{b{i + 1}: , name: x}}]}}\n" for i in range(40))
+    found = chain_problems("  - b0\n", f"blocks:\n{blocks}  b40: {{layers: [{{repeat: 0, layers: [relu]}}]}}\n")
+
+    assert ["too-many-layers"] == [problem.code for problem in found]
+
+
+def test_formulas_share_a_budget_so_that_no_loop_can_make_lists_for_hours() -> None:
+    found = chain_problems("  - repeat: 40000\n    let: {a: '=sum(range(99999))'}\n    layers: []\n")
+
+    assert ["too-much-work"] == [problem.code for problem in found]
+
+
+def test_a_failed_value_is_reported_once_and_not_again_by_what_depends_on_it() -> None:
+    block = "blocks:\n  b:\n    let: {size: '=in_shape[1]'}\n    layers: [{upsample: {size: =size}, from: ok}]\n"
+    found = chain_problems(
+        "  - {relu: , name: ok}\n  - conv2d: {out_channels: 4, kernel_size: 9}\n  - b\n",
+        block.replace(", from: ok", ""),
+    )
+
+    assert ["bad-shape"] == [problem.code for problem in found]
+
+
+def test_a_text_that_an_argument_does_not_take_gets_those_it_takes() -> None:
+    found = chain_problems("  - conv2d: {out_channels: 4, kernel_size: 3, padding: SAME}\n")
+
+    assert "conv2d: padding is 'SAME': it takes 'same' or 'valid'" == found[0].message
+    assert "did you mean 'same'?" == found[0].hint
+
+
 def test_a_billion_to_the_third_costs_less_than_50_ms_more_than_one_layer(tmp_path: Path) -> None:
     def cpu(layers: str) -> float:
         path = tmp_path / "spec.yaml"

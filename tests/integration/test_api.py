@@ -92,3 +92,36 @@ def test_every_public_name_is_there_and_listed() -> None:
     assert [] == [name for name in cnnprof.__all__ if not hasattr(cnnprof, name)]
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         getattr(cnnprof, "nothing")  # noqa: B009
+
+
+FACTS = """cnnprof: 1
+name: claimed
+input: [3, 8, 8]
+layers: [conv2d: {out_channels: 4, kernel_size: 3}]
+expect:
+  facts:
+    - {of: params, value: "112", source: right}
+    - {of: params, value: "99", source: "a slip", at: conv2d}
+    - {of: macs, value: "3888", source: "another", holds: false, why: thought wrong}
+"""
+
+
+def test_a_published_figure_that_is_not_counted_gets_a_note(tmp_path: Path) -> None:
+    path = write(tmp_path, FACTS)
+
+    assert [
+        ("conv2d", "the published figure params = 99 (a slip) is not what is counted: 112"),
+        (None, "the published figure macs = 3888 (another) is said not to hold, but is what is counted: 3888"),
+    ] == [(note.layer, note.message) for note in cnnprof.analyze(path).notes]
+    assert () == cnnprof.analyze(path, batch=8).notes
+
+
+def test_a_published_figure_of_nothing_that_is_counted_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(cnnprof.UsageError, match="mcas"):
+        cnnprof.analyze(write(tmp_path, FACTS.replace("of: macs", "of: mcas")))
+
+
+def test_a_path_object_and_a_single_pattern_to_freeze_will_do(tmp_path: Path) -> None:
+    found = cnnprof.analyze(Path(write(tmp_path)), freeze="conv*")
+
+    assert (0, 112) == (found.totals.trainable_params, found.totals.frozen_params)

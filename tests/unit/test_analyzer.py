@@ -140,6 +140,36 @@ def test_what_is_cut_off_is_named_by_its_axis(op: str, shape: tuple[int, ...], s
     assert [f"the window does not tile its {says}"] == [n.message for n in analyze(graph(pool, shape=shape)).notes]
 
 
+def test_a_window_smaller_than_its_stride_samples_and_is_not_said_to_cut() -> None:
+    shortcut = node("down", "conv2d", "input", out_channels=2, kernel_size=1, stride=2)
+    found = analyze(graph(shortcut))
+
+    assert ((0, 0), ()) == (found.rows[0].window_cut, found.notes)
+
+
+def test_a_linear_layer_along_the_width_of_an_image_gets_a_note() -> None:
+    fc = node("fc", "linear", "conv", out_features=10)
+
+    assert [("linear-axis", "fc")] == [(n.code, n.layer) for n in analyze(graph(CONV, fc)).notes]
+    assert (
+        () == analyze(graph(CONV, node("flat", "flatten", "conv"), node("fc", "linear", "flat", out_features=3))).notes
+    )
+
+
+def test_an_input_whose_channels_seem_to_stand_last_gets_a_note() -> None:
+    relu = node("relu", "relu", "input")
+    message = "224×200×3 is read as 224 channels of 200×3; channels first would be 3x224x200"
+
+    assert [Note(code="input-order", message=message)] == list(analyze(graph(relu, shape=(224, 200, 3))).notes)
+    assert [(), ()] == [analyze(graph(relu, shape=shape)).notes for shape in ((3, 224, 224), (64, 1, 1))]
+
+
+def test_freezing_a_layer_that_uses_another_ones_weights_gets_a_note() -> None:
+    again = node("again", "conv2d", "input", out_channels=2, kernel_size=3, share="conv", frozen=True)
+
+    assert [("shared-frozen", "again")] == [(n.code, n.layer) for n in analyze(graph(CONV, again)).notes]
+
+
 def test_published_figures_of_a_changed_network_are_not_checked_and_it_says_so() -> None:
     changed = graph(CONV, facts=(Fact(of="params", value="56", source="book"),), overridden=("--set width",))
 

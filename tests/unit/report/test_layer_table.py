@@ -290,7 +290,7 @@ def test_dense_and_toeplitz_equivalents_are_columns():
 @pytest.mark.parametrize(
     ("asked", "meant"),
     [
-        ("mac", "macs"), ("parms", "params"), ("FLOPs", "flops"), ("type", "op"), ("layer", "name"),
+        ("mac", "macs"), ("parms", "params"), ("FLOPs", "flops"), ("tpye", "op"), ("layr", "name"),
         ("written", "write_bytes"),
     ],
 )  # fmt: skip
