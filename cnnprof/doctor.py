@@ -36,18 +36,23 @@ def _packages() -> tuple[Package, ...]:
         Package("PyYAML", "yaml", "reading specifications", base),
         Package("msgspec", "msgspec", "reading specifications, JSON", base),
         Package("rich", "rich", "tables in a terminal", base),
-        Package("jinja2", "jinja2", "HTML reports", base),
-        Package("platformdirs", "platformdirs", "finding the store of measurements", base),
+        Package("jinja2", "jinja2", "to come: HTML reports", base),
+        Package("platformdirs", "platformdirs", "to come: a store of measurements", base),
         Package("pandas", "pandas", "data frames (to_frame)", base),
-        Package("torch", "torch", "building, validating and measuring networks", torch),
-        Package("fvcore", "fvcore", "validating counts against a second tool", torch),
-        Package("nvidia-ml-py", "pynvml", "clocks, power and temperature of an NVIDIA GPU", torch),
-        Package("torchvision", "torchvision", "models named torchvision:NAME", "pip install torchvision"),
-        Package("timm", "timm", "models named timm:NAME", "pip install timm"),
-        Package("keras", "keras", "models named keras:NAME", "pip install keras"),
-        Package("onnx", "onnx", "models in .onnx files", "pip install 'cnnprof[onnx]'"),
-        Package("matplotlib", "matplotlib", "charts as PNG", "pip install 'cnnprof[plot]'"),
+        Package("torch", "torch", "the tests: every layer beside PyTorch's", torch),
+        Package("fvcore", "fvcore", "to come: counts beside a second tool's", torch),
+        Package("nvidia-ml-py", "pynvml", "to come: clocks, power and temperature of an NVIDIA GPU", torch),
+        Package("torchvision", "torchvision", "the tests: the zoo beside the real networks", "pip install torchvision"),
+        Package("timm", "timm", "to come: models named timm:NAME", "pip install timm"),
+        Package("keras", "keras", "to come: models named keras:NAME", "pip install keras"),
+        Package("onnx", "onnx", "to come: models in .onnx files", "pip install 'cnnprof[onnx]'"),
+        Package("matplotlib", "matplotlib", "to come: charts as PNG", "pip install 'cnnprof[plot]'"),
     )
+
+
+def _needed(package: dict[str, Any]) -> bool:
+    """Return whether a package is missing for something that cnnprof can do already."""
+    return package["version"] is None and not package["for"].startswith("to come")
 
 
 def examine(*, import_torch: bool = False) -> dict[str, Any]:
@@ -59,9 +64,9 @@ def examine(*, import_torch: bool = False) -> dict[str, Any]:
     packages = [_package(package) for package in _packages()]
     torch, nvidia = torch_state(import_it=import_torch), nvidia_state()
     cuda = cuda_verdict(torch, nvidia)
-    missing = [_missing(each["name"], each["for"], each["install"]) for each in packages if each["version"] is None]
+    missing = [_missing(each["name"], each["for"], each["install"]) for each in packages if _needed(each)]
     if cuda["missing"]:
-        missing.append(_missing(cuda["missing"], "measuring on a GPU", cuda["command"]))
+        missing.append(_missing(cuda["missing"], "to come: measuring on a GPU", cuda["command"]))
     return {
         "schema": SCHEMA,
         "cnnprof": __version__,

@@ -203,10 +203,17 @@ def test_no_driver_library_is_no_error(monkeypatch):
 
 def test_a_missing_package_is_listed_with_what_it_is_for_and_the_command(monkeypatch):
     real = doctor._is_importable
-    monkeypatch.setattr(doctor, "_is_importable", lambda module: module != "matplotlib" and real(module))
+    monkeypatch.setattr(doctor, "_is_importable", lambda module: module != "rich" and real(module))
 
-    expected = {"what": "matplotlib", "for": "charts as PNG", "command": "pip install 'cnnprof[plot]'"}
+    expected = {"what": "rich", "for": "tables in a terminal", "command": "pip install --upgrade cnnprof"}
     assert expected in doctor.examine()["missing"]
+
+
+def test_a_package_for_what_is_still_to_come_is_not_missed(monkeypatch):
+    real = doctor._is_importable
+    monkeypatch.setattr(doctor, "_is_importable", lambda module: module != "keras" and real(module))
+
+    assert "keras" not in [each["what"] for each in doctor.examine()["missing"]]
 
 
 def test_a_package_that_is_there_has_its_version_and_is_not_missing():
