@@ -271,6 +271,12 @@ class Analysis(Plain, frozen=True, kw_only=True):
     facts: tuple[Fact, ...] = ()
     overridden: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return (
+            f"<Analysis of {self.model}, batch {self.batch}, {self.dtype}: {self.totals.layers:,} layers, "
+            f"{self.totals.params:,} parameters, {'≥ ' * self.totals.lower_bound}{self.totals.macs:,} MACs>"
+        )
+
     def row(self, name: str) -> Row:
         """Return the row of the layer called ``name``.
 
@@ -280,7 +286,7 @@ class Analysis(Plain, frozen=True, kw_only=True):
         for row in self.rows:
             if row.name == name:
                 return row
-        raise KeyError(name)
+        raise KeyError(f"{self.model} has no layer {name!r}; .rows lists its {len(self.rows)} layers")
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return one dict of numbers, text and lists per layer; what is unknown is None, never 0."""

@@ -223,8 +223,15 @@ def test_a_row_is_found_by_its_name() -> None:
     found = analyze(graph(CONV, BN))
 
     assert "bn" == found.row("bn").name
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match=r"net has no layer 'fc'; \.rows lists its 2 layers"):
         found.row("fc")
+
+
+def test_a_result_says_in_one_line_what_it_is() -> None:
+    assert "<Analysis of net, batch 2, float32: 1 layers, 56 parameters, 1,728 MACs>" == repr(
+        analyze(graph(CONV), batch=2)
+    )
+    assert repr(analyze(unknown())).endswith("3 layers, 56 parameters, ≥ 864 MACs>")
 
 
 def test_a_result_becomes_dicts_with_the_derived_counts() -> None:
