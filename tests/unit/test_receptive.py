@@ -105,7 +105,7 @@ def test_branches_that_move_at_different_speeds_are_reported_and_see_everything(
     analysis = analyze(tmp_path, f"input: [3, 64]\nlayers: [{layers}]\n")
 
     assert "global" == str(analysis.rows[-1].receptive_field)
-    assert ["window-cut", "misaligned"] == [note.code for note in analysis.notes]
+    assert ["misaligned"] == [note.code for note in analysis.notes]
     assert analysis.notes[1].message.endswith("they move by 1 and 2 input elements per unit")
 
 
