@@ -106,7 +106,7 @@ def test_branches_that_move_at_different_speeds_are_reported_and_see_everything(
 
     assert "global" == str(analysis.rows[-1].receptive_field)
     assert ["misaligned"] == [note.code for note in analysis.notes]
-    assert analysis.notes[1].message.endswith("they move by 1 and 2 input elements per unit")
+    assert analysis.notes[0].message.endswith("they move by 1 and 2 input elements per unit")
 
 
 @pytest.mark.parametrize("model", ["vgg16", "resnet50", "googlenet", "efficientnet_b0", "shufflenet_v2_x1_0", "unet"])
