@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cnnprof import analyzer, claims, readers
+from cnnprof import analyzer, readers
 from cnnprof.model.analysis import Analysis
 from cnnprof.model.graph import Graph
 from cnnprof.model.plain import Plain, replace
@@ -70,8 +70,10 @@ def analyze(
     graph = model if isinstance(model, Graph) else load(model, input=input, set=set)
     patterns = (freeze,) if isinstance(freeze, str) else freeze
     found = analyzer.analyze(analyzer.freeze(graph, patterns), batch=batch, dtype=dtype)
-    if (batch, dtype) != (1, "float32") or patterns:
+    if (batch, dtype) != (1, "float32") or patterns or not found.facts:
         return found  # published figures speak of one sample in float32
+    from cnnprof import claims
+
     return replace(found, notes=(*found.notes, *claims.notes(found)))
 
 

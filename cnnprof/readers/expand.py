@@ -15,7 +15,7 @@ from cnnprof.model.graph import Node, Origin
 from cnnprof.readers import arguments
 from cnnprof.readers.collector import Collector, nearest
 from cnnprof.readers.counting import MOST_LAYERS, MOST_STEPS
-from cnnprof.readers.here import Here, Inherited, bind, known
+from cnnprof.readers.here import Here, bind, known
 from cnnprof.readers.network import Network
 from cnnprof.readers.scopes import Names, Scope, Value, zipped
 from cnnprof.readers.statements import (
@@ -336,6 +336,3 @@ def _output(name: str) -> tuple[str, int | None]:
     """Split ``halves[1]`` into the name and the output it picks."""
     found = re.fullmatch(r"(.+)\[(\d{1,6})\]", name)
     return (found[1], int(found[2])) if found else (name, None)
-
-
-__all__ = ["Expander", "Here", "Inherited"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnprof import zoo_files
-from cnnprof.errors import SpecError, UsageError
+from cnnprof.errors import UsageError
 from cnnprof.model.graph import Edge, Graph, Input, TensorSpec
 from cnnprof.readers import source as sources
 from cnnprof.readers.arithmetic import begin_work
@@ -227,6 +227,3 @@ def _expand(expander: Expander, inputs: tuple[Input, ...]) -> dict[str, Edge]:
     main = result or ()
     last = {"output": main[0]} if len(main) == 1 else {f"output_{index}": edge for index, edge in enumerate(main)}
     return {**expander.network.outputs, **last}
-
-
-__all__ = ["SpecError", "graph", "names", "read_file", "read_pattern", "read_stdin", "read_zoo"]
