@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cnnprof.errors import LayerError
+from cnnprof.layers.backward import Device, Needs, Product, Saved, kept_input
 from cnnprof.model.analysis import Equivalent, Events
 from cnnprof.model.graph import Shape, TensorSpec
 from cnnprof.model.plain import Plain, set_normalised
@@ -31,6 +32,8 @@ ZERO: Any = 0
 
 Inputs = tuple[TensorSpec, ...]
 Storage = Literal["new", "view", "inplace"]
+Pads = tuple[tuple[int, int], ...]
+"""Elements put in before and after, per dimension."""
 
 
 class Example(Plain, frozen=True):
@@ -79,9 +82,36 @@ class Layer(Plain, frozen=True):
         """Return the arithmetic of one forward over the whole batch."""
         return Events()
 
+    def products(self, inputs: Inputs, outputs: Inputs) -> tuple[Product, ...]:
+        """Return the multiply-accumulates with their two operands, as the backward repeats them per operand."""
+        macs = self.events(inputs, outputs).macs
+        return (Product(macs, (0,), ("weight",)),) if macs else ()
+
+    def useful_macs(self, inputs: Inputs, outputs: Inputs, zeros: Pads | None = None) -> int:
+        """Return the multiply-accumulates that read a stored element, neither a zero put in nor cropped afterwards.
+
+        ``zeros``: of the input, per dimension, the elements at either end that a layer before has put in as zeros.
+        """
+        return self.events(inputs, outputs).macs
+
+    def zeros(self, inputs: Inputs) -> Pads | None:
+        """Return the zeros this layer puts around its input, per dimension of the output; None where it does not."""
+        return None
+
     def storage(self, *, training: bool = False) -> Storage:
         """Return whether the output is new memory, a view of the input, or the input overwritten."""
         return "new"
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        """Return what autograd keeps of one training forward, parameters and buffers aside.
+
+        Asked only where ``needs.any``. ``device``: whose operators run.
+        """
+        return (kept_input(),)
+
+    def gradients(self, inputs: Inputs) -> Storage:
+        """Return whether the gradients of the inputs are new memory or views of the output's gradient."""
+        return "view" if self.storage(training=True) == "view" else "new"
 
     def windows(self, inputs: Inputs) -> tuple[Window, ...] | None:
         """Return the sliding window of each spatial axis; None where the layer has none."""
