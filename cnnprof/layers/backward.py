@@ -44,20 +44,20 @@ class Saved(NamedTuple):
     """A tensor that autograd keeps from the forward to the backward: an input or an output, or one of its own."""
 
     what: Literal["input", "output", "own"]
-    index: int = 0
+    at: int = 0
     """Which input or output."""
     tensor: TensorSpec | None = None
     """Shape and dtype of a tensor that is neither, such as the mask of a dropout. Parameters are there anyway."""
 
 
-def kept_input(index: int = 0) -> Saved:
+def kept_input(at: int = 0) -> Saved:
     """Return that an input is kept."""
-    return Saved("input", index)
+    return Saved("input", at)
 
 
-def kept_output(index: int = 0) -> Saved:
+def kept_output(at: int = 0) -> Saved:
     """Return that an output is kept."""
-    return Saved("output", index)
+    return Saved("output", at)
 
 
 def kept(tensor: TensorSpec) -> Saved:
