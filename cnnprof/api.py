@@ -72,9 +72,9 @@ def analyze(
     found = analyzer.analyze(analyzer.freeze(graph, patterns), batch=batch, dtype=dtype)
     if (batch, dtype) != (1, "float32") or patterns or not found.facts:
         return found  # published figures speak of one sample in float32
-    from cnnprof import claims
+    from cnnprof.published import check
 
-    return replace(found, notes=(*found.notes, *claims.notes(found)))
+    return replace(found, notes=(*found.notes, *check.notes(found)))
 
 
 def zoo() -> list[str]:

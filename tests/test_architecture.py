@@ -38,7 +38,7 @@ TIERS = {
     "doctor": 6,
     "measure": 6,
     "validator": 6,
-    "claims": 6,
+    "published": 6,
     "conventions": 6,
     "budget": 6,
     "differ": 6,

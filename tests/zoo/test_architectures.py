@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 import cnnprof
-from cnnprof.claims import check
+from cnnprof.published.check import check
 from cnnprof.model.graph import Edge
 from tests.helpers import torchvision
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import cnnprof
-from cnnprof.claims import check
+from cnnprof.published.check import check
 from cnnprof.readers.spec import zoo_specs
 
 

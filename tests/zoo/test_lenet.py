@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import cnnprof
-from cnnprof.claims import check
+from cnnprof.published.check import check
 from tests.helpers.specs import analyze
 from tests.helpers.tables import computed, mib, printed
 

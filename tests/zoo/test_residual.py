@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import cnnprof
-from cnnprof.claims import check
+from cnnprof.published.check import check
 from tests.helpers import torchvision
 from tests.helpers.tables import TableRow, mib, printed
 

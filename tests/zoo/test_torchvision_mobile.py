@@ -14,7 +14,7 @@ import pytest
 from torch import nn
 
 import cnnprof
-from cnnprof.claims import check
+from cnnprof.published.check import check
 from tests.helpers import torchvision
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 import cnnprof
-from cnnprof.claims import check
+from cnnprof.published.check import check
 from tests.helpers.tables import computed, mib, printed
 
 TORCHSUMMARY = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cnnprof.claims import Claim, check, quantity
+from cnnprof.published.check import Claim, check, quantity
 from cnnprof.errors import UsageError
 from cnnprof.model.analysis import Analysis, Equivalent, Events, Row, Totals, Transfer
 from cnnprof.model.graph import Container, Edge, Fact, Input, TensorSpec
