@@ -56,8 +56,15 @@ class Window(NamedTuple):
         """Products of a tap with a stored element, over all positions; taps on the padding are not among them."""
         if not self.pad_low and not self.pad_high and not self.ceil_mode:
             return self.kernel * max(0, self.output)
+        return self.taps_on(0, self.size)
+
+    def taps_on(self, first: int, count: int) -> int:
+        """Return the products of a tap with one of ``count`` elements from element ``first`` on, over all positions.
+
+        Elements are counted from the first stored one; those of the padding before it are negative.
+        """
         positions, taps = (self.output, self.stride), (self.kernel, self.dilation)
-        return _sums_within(positions, taps, self.pad_low, self.size)
+        return _sums_within(positions, taps, self.pad_low + first, count)
 
 
 def same_padding(kernel: int, dilation: int) -> tuple[int, int]:
@@ -85,6 +92,16 @@ def transposed_reach(size: int, kernel: int, stride: int, pad: int, dilation: in
     # couple one is counted too many.
     again = (size - dilation // shared, stride), (kernel - stride // shared, dilation)
     return places - _sums_within(*again, pad - stride * dilation // shared, output)
+
+
+def transposed_taps_within(
+    first: int, size: int, kernel: int, stride: int, pad: int, dilation: int, output: int
+) -> int:
+    """Return how many products of ``size`` input elements from ``first`` on with a tap fall into the output.
+
+    The others fall where ``pad`` crops.
+    """
+    return _sums_within((size, stride), (kernel, dilation), pad - first * stride, output)
 
 
 def adaptive_reads(size: int, output: int) -> int:

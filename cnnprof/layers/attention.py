@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from cnnprof.errors import LayerError
-from cnnprof.layers.base import Example, Inputs, Layer, check_at_least, mac_events
+from cnnprof.layers.backward import Product
+from cnnprof.layers.base import Example, Inputs, Layer, check_at_least, mac_events, product
 from cnnprof.layers.calls import FunctionLayer
 from cnnprof.layers.counting import softmax_events, together
 from cnnprof.layers.dims import full, one_dtype
@@ -87,6 +88,11 @@ class ScaledDotProductAttention(FunctionLayer, frozen=True):
         query, key, value = (tensor.shape for tensor in inputs)
         rows = inputs[0].numel // query[-1]
         return attention_events(rows, key[-2], key[-1], value[-1], dropout=training and self.dropout_p > 0)
+
+    def products(self, inputs: Inputs, outputs: Inputs) -> tuple[Product, ...]:
+        query, key, value = (tensor.shape for tensor in inputs)
+        scores = inputs[0].numel // query[-1] * key[-2]
+        return Product(scores * key[-1], (0,), (1,)), Product(scores * value[-1], (0, 1), (2,))
 
     def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
         # Only what stands before positions and features is looked at one by one: the batch and the heads.
@@ -210,6 +216,23 @@ class MultiheadAttention(Layer, frozen=True):
         ]
         attended = attention_events(asked * heads, keys, width // heads, width // heads, dropout=dropout)
         return together(*projections, attended)
+
+    def products(self, inputs: Inputs, outputs: Inputs) -> tuple[Product, ...]:
+        query, key, value = self._trio(inputs)
+        sources = (0, 0, 0) if len(inputs) == 1 else (0, 1, 2)
+        width = query[2]
+        asked, seen = product(query[:2]) * width, product(key[:2]) * width
+        scores = product(query[:2]) * (self._positions(key) + self.add_bias_kv + self.add_zero_attn)
+        # What is projected depends on its input and on the weights; attention's weights on queries and keys.
+        asking, looked, answer = ((source, "in_proj_weight") for source in sources)
+        return (
+            Product(asked * width, (sources[0],), ("in_proj_weight",)),
+            Product(seen * key[2], (sources[1],), ("in_proj_weight",)),
+            Product(seen * value[2], (sources[2],), ("in_proj_weight",)),
+            Product(scores * width, asking, looked),
+            Product(scores * width, (*asking, *looked), answer),
+            Product(asked * width, (*asking, *looked, *answer), ("out_proj.weight",)),
+        )
 
     def _projection(self, rows: int, fan_in: int, fan_out: int) -> Events:
         results = rows * fan_out

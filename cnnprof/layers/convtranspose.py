@@ -12,6 +12,7 @@ from cnnprof.layers.base import (
     Inputs,
     Ints,
     Layer,
+    Pads,
     check_at_least,
     normalise,
     one_input,
@@ -21,7 +22,7 @@ from cnnprof.layers.base import (
 from cnnprof.layers.registry import register
 from cnnprof.model.analysis import Events
 from cnnprof.model.graph import Shape, TensorSpec
-from cnnprof.shapes import Reads, transposed_output, transposed_reach, transposed_taps
+from cnnprof.shapes import Reads, transposed_output, transposed_reach, transposed_taps, transposed_taps_within
 
 if TYPE_CHECKING:
     import torch
@@ -101,6 +102,17 @@ class ConvTranspose(Layer, frozen=True):
         # The first product of an output needs no addition; where stride leaves gaps, an output has no product at all.
         firsts = outputs[0].shape[0] * self.out_channels * self._reached(inputs[0], outputs[0])
         return Events(macs=macs, muls=macs, adds=macs - firsts + (outputs[0].numel if self.bias else 0))
+
+    def useful_macs(self, inputs: Inputs, outputs: Inputs, zeros: Pads | None = None) -> int:
+        filters = inputs[0].shape[0] * inputs[0].shape[1] * (self.out_channels // self.groups)
+        ends = ((0, 0),) * self.dims if zeros is None else zeros[2:]
+        axes = zip(
+            ends, inputs[0].shape[2:], self.kernel_size, self.stride, self.padding, self.dilation,
+            outputs[0].shape[2:], strict=True,
+        )  # fmt: skip
+        return filters * product(
+            [transposed_taps_within(low, size - low - high, *axis) for (low, high), size, *axis in axes]
+        )
 
     def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
         axes = zip(self.kernel_size, self.stride, self.padding, self.dilation, strict=True)

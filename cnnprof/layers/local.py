@@ -14,6 +14,7 @@ from cnnprof.layers.base import (
     Inputs,
     Ints,
     Layer,
+    Pads,
     check_at_least,
     mac_events,
     normalise,
@@ -21,7 +22,7 @@ from cnnprof.layers.base import (
     product,
 )
 from cnnprof.layers.registry import register
-from cnnprof.layers.windowed import as_matrix, both_sides, check_same_padding, fitting_sizes
+from cnnprof.layers.windowed import as_matrix, both_sides, check_same_padding, fitting_sizes, useful_taps
 from cnnprof.model.analysis import Equivalent, Events
 from cnnprof.model.graph import Shape, TensorSpec
 from cnnprof.shapes import Window
@@ -77,6 +78,10 @@ class LocallyConnected(Layer, frozen=True):
         count = outputs[0].numel
         taps = product(self.kernel_size) * inputs[0].shape[1]
         return mac_events(taps * count, count, count if self.bias else 0)
+
+    def useful_macs(self, inputs: Inputs, outputs: Inputs, zeros: Pads | None = None) -> int:
+        filters = inputs[0].shape[0] * self.out_channels * inputs[0].shape[1]
+        return filters * useful_taps(self.windows(inputs), zeros)
 
     def equivalent(self, inputs: Inputs, outputs: Inputs) -> Equivalent:
         reads = self.out_channels * inputs[0].shape[1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from cnnprof.errors import LayerError
-from cnnprof.layers.base import Example, Inputs, Ints, Layer, normalise, one_input, text
+from cnnprof.layers.base import Example, Inputs, Ints, Layer, Pads, normalise, one_input, text
 from cnnprof.layers.calls import FunctionLayer, functional
 from cnnprof.layers.dims import listed
 from cnnprof.layers.registry import register
@@ -44,6 +44,14 @@ def shifted(tensor: TensorSpec, padding: tuple[int, ...]) -> dict[int, Taps]:
     for pair, low in enumerate(padding[::2], start=1):
         found[rank - pair] = Taps(rank - pair, (-low,), (-low,))
     return found
+
+
+def zeros_around(tensor: TensorSpec, padding: tuple[int, ...], mode: Mode, value: float) -> Pads | None:
+    """Return the zeros put around ``tensor`` per dimension; None where they are no zeros. A cut puts in nothing."""
+    if mode != "constant" or value != 0:
+        return None
+    pairs = [(max(0, low), max(0, high)) for low, high in zip(padding[::2], padding[1::2], strict=True)]
+    return (*((0, 0),) * (len(tensor.shape) - len(pairs)), *reversed(pairs))
 
 
 def _check_pair(size: int, low: int, high: int, mode: Mode, shape: Shape) -> None:
@@ -108,6 +116,9 @@ class Pad(FunctionLayer, frozen=True):
     def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
         return shifted(inputs[0], self.padding)
 
+    def zeros(self, inputs: Inputs) -> Pads | None:
+        return zeros_around(inputs[0], self.padding, self.mode, self.value)
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch.nn.functional import pad
 
@@ -130,6 +141,9 @@ class PadModule(Layer, frozen=True):
 
     def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
         return shifted(inputs[0], listed(self.padding))
+
+    def zeros(self, inputs: Inputs) -> Pads | None:
+        return zeros_around(inputs[0], listed(self.padding), self.mode, getattr(self, "value", 0.0))
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn

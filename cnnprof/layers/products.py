@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnprof.errors import LayerError
+from cnnprof.layers.backward import Product
 from cnnprof.layers.base import Example, Inputs, Storage, mac_events, product
 from cnnprof.layers.calls import FunctionLayer, functional
 from cnnprof.layers.counting import together
@@ -49,6 +50,9 @@ class Matmul(FunctionLayer, frozen=True):
     def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
         results = outputs[0].numel
         return mac_events(results * inputs[0].shape[-1], results)
+
+    def products(self, inputs: Inputs, outputs: Inputs) -> tuple[Product, ...]:
+        return (Product(self.events(inputs, outputs).macs, (0,), (1,)),)
 
     def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
         rank, result = len(inputs[source].shape), len(outputs[0].shape)
@@ -173,6 +177,9 @@ class Einsum(FunctionLayer, frozen=True):
         ]
         sums = [self._summing(term, rest, sizes) for term, rest in zip(operands, kept, strict=True)]
         return together(*sums, self._joining(kept, result, sizes))
+
+    def products(self, inputs: Inputs, outputs: Inputs) -> tuple[Product, ...]:
+        return (Product(self.events(inputs, outputs).macs, (0,), (1,)),) if len(inputs) > 1 else ()
 
     def _summing(self, term: str, kept: str, sizes: dict[str, int]) -> Events:
         """Return the additions that take a term's lonely letters away."""

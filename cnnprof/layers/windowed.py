@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from cnnprof.errors import LayerError
-from cnnprof.layers.base import product, text
+from cnnprof.layers.base import Pads, product, text
 from cnnprof.model.analysis import Equivalent
 from cnnprof.shapes import Window, same_padding
 
@@ -47,6 +47,23 @@ def fitting_sizes(tensor: TensorSpec, windows: Sequence[Window]) -> tuple[int, .
                 code="bad-shape",
             )
     return tuple(window.output for window in windows)
+
+
+def useful_taps(windows: Sequence[Window], zeros: Pads | None, *, stored: bool = False) -> int:
+    """Return the products of a tap with an element that is no zero put in, over the positions of all axes.
+
+    ``zeros``: per dimension of the input, batch first, how many elements at either end are zeros that a layer before
+    put in. ``stored``: the padding of the windows itself is of real elements (reflect, replicate, circular).
+    """
+    pads = ((0, 0),) * len(windows) if zeros is None else zeros[2:]
+    return product([_useful(window, *ends, stored=stored) for window, ends in zip(windows, pads, strict=True)])
+
+
+def _useful(window: Window, low: int, high: int, *, stored: bool) -> int:
+    if stored:
+        wasted = window.taps_on(0, low) + window.taps_on(window.size - high, high)
+        return window.kernel * window.output - wasted
+    return window.taps_on(low, window.size - low - high) if low or high else window.taps
 
 
 def as_matrix(

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = "cnnprof/analysis/1"
-DERIVED = ("params", "macs", "flops", "ops")
+DERIVED = ("params", "macs", "flops", "ops", "training_flops", "intensity")
 """Properties of rows and totals that stand beside their fields wherever a result leaves the program."""
 COUNTS = (
     "trainable_params", "frozen_params", "buffers", "statistics", "bias_params", "param_bytes", "buffer_bytes",
-    "events", "activations", "activation_bytes", "read_bytes", "write_bytes", "torchsummary_outputs",
+    "events", "useful_macs", "training_macs", "input_grad_macs", "weight_grad_macs", "activations", "activation_bytes",
+    "read_bytes", "write_bytes", "torchsummary_outputs",
 )  # fmt: skip
 """Fields of a row that are missing where the operator is unknown."""
 
@@ -131,6 +132,14 @@ class Row(Plain, frozen=True, kw_only=True):
     param_bytes: int
     buffer_bytes: int
     events: Events
+    useful_macs: int
+    """MACs that read a stored element: neither a zero put in by padding nor cropped afterwards."""
+    training_macs: int
+    """MACs of the forward of a training step; as ``macs``, but of layers that run in training only too."""
+    input_grad_macs: int
+    """MACs of the gradients of what the layer reads, where something before it trains."""
+    weight_grad_macs: int
+    """MACs of the gradients of the layer's own weights, where they train."""
     storage: Literal["new", "view", "inplace"]
     activations: int
     """Elements of new storage: 0 for views, identity, dropout in evaluation and in-place work."""
@@ -172,6 +181,16 @@ class Row(Plain, frozen=True, kw_only=True):
         """Every arithmetic operation."""
         return self.events.ops
 
+    @property
+    def training_flops(self) -> int:
+        """Two per multiply-accumulate of a training step: forward, input gradients and weight gradients."""
+        return 2 * (self.training_macs + self.input_grad_macs + self.weight_grad_macs)
+
+    @property
+    def intensity(self) -> float | None:
+        """FLOPs per byte read or written; None without a multiply-accumulate."""
+        return self.flops / (self.read_bytes + self.write_bytes) if self.macs else None
+
     def to_dict(self) -> dict[str, Any]:
         """Return numbers, text and lists; the counts of an operator nobody registered are None, never 0."""
         found: dict[str, Any] = to_builtins(self) | {name: getattr(self, name) for name in DERIVED}
@@ -191,8 +210,14 @@ class Totals(Plain, frozen=True, kw_only=True):
     param_bytes: int
     buffer_bytes: int
     events: Events
+    useful_macs: int
+    training_macs: int
+    input_grad_macs: int
+    weight_grad_macs: int
     activations: int
     activation_bytes: int
+    read_bytes: int
+    write_bytes: int
     input_bytes: int
     torchsummary_input_bytes: int
     torchsummary_activation_bytes: int
@@ -224,6 +249,16 @@ class Totals(Plain, frozen=True, kw_only=True):
     def ops(self) -> int:
         """Every arithmetic operation of the whole batch."""
         return self.events.ops
+
+    @property
+    def training_flops(self) -> int:
+        """Two per multiply-accumulate of a training step: forward, input gradients and weight gradients."""
+        return 2 * (self.training_macs + self.input_grad_macs + self.weight_grad_macs)
+
+    @property
+    def intensity(self) -> float | None:
+        """FLOPs per byte read or written, each layer by itself; None without a multiply-accumulate."""
+        return self.flops / (self.read_bytes + self.write_bytes) if self.macs else None
 
     @property
     def torchsummary_total_bytes(self) -> int:

@@ -12,6 +12,13 @@ from cnnprof.model.plain import Plain
 Shape = tuple[int, ...]
 
 
+DTYPE_BYTES = {
+    "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2,
+    "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "bool": 1,
+}  # fmt: skip
+"""Bytes of one element, by torch's name of the dtype."""
+
+
 class TensorSpec(Plain, frozen=True):
     """Shape (batch first) and dtype (torch's name, ``float32``) of one tensor."""
 
@@ -25,6 +32,11 @@ class TensorSpec(Plain, frozen=True):
         for size in self.shape:
             product = product * size
         return product
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.numel * DTYPE_BYTES[self.dtype]
 
 
 class Edge(Plain, frozen=True):

@@ -1,0 +1,81 @@
+"""Counting: a graph to one row per layer, totals, traffic and notes. No torch, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from cnnprof._version import __version__
+from cnnprof.analyzer.notes import notes
+from cnnprof.analyzer.rows import make_rows
+from cnnprof.analyzer.totals import make_totals, transfers
+from cnnprof.errors import UsageError
+from cnnprof.model.analysis import Analysis
+from cnnprof.model.graph import DTYPE_BYTES, Graph
+from cnnprof.model.plain import replace
+from cnnprof.receptive import ReceptiveFields
+
+FLOAT_DTYPES = ("float32", "float64", "float16", "bfloat16", "int8")
+"""What ``dtype`` may replace the specification's float32 by."""
+
+
+def analyze(graph: Graph, *, batch: int = 1, dtype: str = "float32", input_grad: bool = False) -> Analysis:
+    """Return what ``graph`` costs for ``batch`` samples whose floats are stored as ``dtype``.
+
+    Work and memory are those of evaluation mode; a training step's multiply-accumulates stand beside them.
+    ``input_grad``: the network's inputs require gradients too.
+
+    Raises:
+        UsageError: a batch below 1 or an unknown dtype.
+        LayerError: a layer refuses its inputs, or a count passes 2^63 − 1.
+    """
+    _check(batch, dtype)
+    fields = ReceptiveFields(graph.inputs)
+    rows, tensors = make_rows(graph, batch, dtype, fields, input_grad=input_grad)
+    return Analysis(
+        cnnprof_version=__version__,
+        model=graph.name,
+        source=graph.source,
+        inputs=graph.inputs,
+        outputs=graph.outputs,
+        batch=batch,
+        dtype=dtype,
+        rows=rows,
+        totals=make_totals(graph, rows, tensors),
+        containers=graph.containers,
+        transfers=tuple(transfers(graph, tensors)),
+        notes=(*notes(graph, rows), *fields.notes),
+        reference=graph.reference,
+        facts=graph.facts,
+        overridden=graph.overridden,
+    )
+
+
+def freeze(graph: Graph, patterns: Sequence[str]) -> Graph:
+    """Return the graph with every layer frozen whose full name matches one of the shell-style ``patterns``.
+
+    Raises:
+        UsageError: a pattern matches no layer.
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(node.name, pattern) for node in graph.nodes):
+            raise UsageError(
+                f"--freeze {pattern!r} matches no layer of {graph.name}",
+                hint=f"its layers are called {graph.nodes[0].name} … {graph.nodes[-1].name}; * matches anything",
+                code="no-match",
+            )
+    nodes = (
+        replace(node, frozen=node.frozen or True) if any(fnmatchcase(node.name, p) for p in patterns) else node
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=tuple(nodes)) if patterns else graph
+
+
+def _check(batch: int, dtype: str) -> None:
+    if isinstance(batch, bool) or not isinstance(batch, int) or not 1 <= batch < 2**31:
+        raise UsageError(f"batch must be a whole number from 1 to 2^31 − 1, got {batch!r}", code="bad-batch")
+    if dtype not in FLOAT_DTYPES:
+        raise UsageError(f"unknown dtype {dtype!r}", hint=f"one of {', '.join(FLOAT_DTYPES)}", code="bad-dtype")
+
+
+__all__ = ["DTYPE_BYTES", "FLOAT_DTYPES", "analyze", "freeze"]
