@@ -26,7 +26,7 @@ class Window(NamedTuple):
     @property
     def span(self) -> int:
         """Input elements from the first tap to the last: dilation·(kernel − 1) + 1."""
-        return self.dilation * (self.kernel - 1) + 1
+        return self.kernel if self.dilation == 1 else self.dilation * (self.kernel - 1) + 1
 
     @property
     def padded(self) -> int:
@@ -55,8 +55,13 @@ class Window(NamedTuple):
     def taps(self) -> int:
         """Products of a tap with a stored element, over all positions; taps on the padding are not among them."""
         if not self.pad_low and not self.pad_high and not self.ceil_mode:
-            return self.kernel * max(0, self.output)
-        return self.taps_on(0, self.size)
+            return self.all_taps
+        return less(self.all_taps, self.taps_on(0, self.size))
+
+    @property
+    def all_taps(self) -> int:
+        """Products over all positions, those with the padding included."""
+        return self.kernel * max(0, int(self.output))
 
     def taps_on(self, first: int, count: int) -> int:
         """Return the products of a tap with one of ``count`` elements from element ``first`` on, over all positions.
@@ -65,6 +70,11 @@ class Window(NamedTuple):
         """
         positions, taps = (self.output, self.stride), (self.kernel, self.dilation)
         return _sums_within(positions, taps, self.pad_low + first, count)
+
+
+def less(whole: int, part: int) -> int:
+    """Return ``part`` as ``whole`` less what is missing: of a count that is found by a search, that is its formula."""
+    return whole - (int(whole) - int(part))
 
 
 def same_padding(kernel: int, dilation: int) -> tuple[int, int]:
@@ -91,7 +101,7 @@ def transposed_reach(size: int, kernel: int, stride: int, pad: int, dilation: in
     # Element i + dilation/shared under tap t lands where element i under tap t + stride/shared does: of each such
     # couple one is counted too many.
     again = (size - dilation // shared, stride), (kernel - stride // shared, dilation)
-    return places - _sums_within(*again, pad - stride * dilation // shared, output)
+    return less(output, places - _sums_within(*again, pad - stride * dilation // shared, output))
 
 
 def transposed_taps_within(
@@ -101,7 +111,7 @@ def transposed_taps_within(
 
     The others fall where ``pad`` crops.
     """
-    return _sums_within((size, stride), (kernel, dilation), pad - first * stride, output)
+    return less(size * kernel, _sums_within((size, stride), (kernel, dilation), pad - first * stride, output))
 
 
 def adaptive_reads(size: int, output: int) -> int:
@@ -110,7 +120,8 @@ def adaptive_reads(size: int, output: int) -> int:
     Window i of ``output`` reaches from ⌊i·size/output⌋ to ⌈(i + 1)·size/output⌉ (torch.nn.AdaptiveAvgPool1d), so two
     neighbours share an element except at the gcd(size, output) − 1 borders that fall between two elements.
     """
-    return size + output - math.gcd(size, output)
+    shared = math.gcd(size, output)
+    return size if shared == output else size + output - shared
 
 
 Steps = tuple[int, int]
@@ -124,7 +135,7 @@ def _sums_within(first: Steps, second: Steps, low: int, size: int) -> int:
 
 def _sums_below(first: Steps, second: Steps, limit: int) -> int:
     """Return how many pairs have a sum below ``limit``; without a loop, for windows may be of any size."""
-    (count, step), (most, width) = first, second
+    (count, step), (most, width), limit = map(int, first), map(int, second), int(limit)
     if limit <= 0 or count <= 0 or most <= 0:
         return 0
     some = min(count, (limit - 1) // step + 1)

@@ -147,4 +147,13 @@ def _scaled(sizes: Shape, factors: Floats | float) -> tuple[int, ...]:
             argument="scale_factor",
             code="bad-shape",
         )
-    return tuple(int(size * factor) for size, factor in zip(sizes, each, strict=True))
+    return tuple(_times(size, factor) for size, factor in zip(sizes, each, strict=True))
+
+
+_COARSEST = 1024
+"""Denominators up to which a product with a float is exact, and the integers say the same."""
+
+
+def _times(size: int, factor: float) -> int:
+    above, below = float(factor).as_integer_ratio()
+    return size * above // below if below <= _COARSEST else int(size * factor)

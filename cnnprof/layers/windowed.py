@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from cnnprof.errors import LayerError
 from cnnprof.layers.base import Pads, product, text
 from cnnprof.model.analysis import Equivalent
-from cnnprof.shapes import Window, same_padding
+from cnnprof.shapes import Window, less, same_padding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,8 +62,8 @@ def useful_taps(windows: Sequence[Window], zeros: Pads | None, *, stored: bool =
 def _useful(window: Window, low: int, high: int, *, stored: bool) -> int:
     if stored:
         wasted = window.taps_on(0, low) + window.taps_on(window.size - high, high)
-        return window.kernel * window.output - wasted
-    return window.taps_on(low, window.size - low - high) if low or high else window.taps
+        return window.all_taps - wasted
+    return less(window.all_taps, window.taps_on(low, window.size - low - high)) if low or high else window.taps
 
 
 def as_matrix(
