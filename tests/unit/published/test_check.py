@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from cnnprof.published.check import Claim, check, quantity
 from cnnprof.errors import UsageError
 from cnnprof.model.analysis import Analysis, Equivalent, Events, Row, Totals, Transfer
+from cnnprof.model.claims import Claim
 from cnnprof.model.graph import Container, Edge, Fact, Input, TensorSpec
 from cnnprof.model.plain import from_json, replace, to_json
+from cnnprof.published.check import check
+from cnnprof.published.quantity import quantity
 
 
 def row(name: str, channels: int, params: int, **fields: object) -> Row:
@@ -18,6 +20,7 @@ def row(name: str, channels: int, params: int, **fields: object) -> Row:
         "trainable_params": params, "frozen_params": 0, "buffers": 0, "statistics": 0, "bias_params": channels,
         "param_bytes": 4 * params, "buffer_bytes": 0, "events": Events(macs=100 * params), "storage": "new",
         "activations": 25 * channels, "activation_bytes": 100 * channels, "read_bytes": 0, "write_bytes": 0,
+        "useful_macs": 100 * params, "training_macs": 100 * params, "input_grad_macs": 0, "weight_grad_macs": 0,
     }  # fmt: skip
     return Row(name=name, **(given | fields))  # type: ignore[arg-type]
 
@@ -28,6 +31,7 @@ def analysis(*facts: Fact, **fields: object) -> Analysis:
     totals = Totals(
         layers=3, trainable_params=9_234, frozen_params=0, buffers=0, bias_params=9, keras_params=9_234,
         param_bytes=36_936, buffer_bytes=0, events=Events(macs=923_400), activations=225, activation_bytes=900,
+        useful_macs=923_400, training_macs=923_400, input_grad_macs=0, weight_grad_macs=0, read_bytes=0, write_bytes=0,
         input_bytes=40,
         torchsummary_input_bytes=40, torchsummary_activation_bytes=1_572_864, torchsummary_param_bytes=36_936,
     )  # fmt: skip
