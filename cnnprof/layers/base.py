@@ -103,14 +103,15 @@ class Layer(Plain, frozen=True):
         return "new"
 
     def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
-        """Return what autograd keeps of one training forward, parameters and buffers aside.
+        """Return what autograd keeps of one training forward; inputs are taken as contiguous.
 
-        Asked only where ``needs.any``. ``device``: whose operators run.
+        Asked only where ``needs.any``. Parameters and buffers are there anyway and not among it, and neither is what
+        torch keeps on the host (a number that a tensor is multiplied by). ``device``: whose operators run.
         """
         return (kept_input(),)
 
-    def gradients(self, inputs: Inputs) -> Storage:
-        """Return whether the gradients of the inputs are new memory or views of the output's gradient."""
+    def gradients(self, inputs: Inputs, source: int = 0) -> Storage:
+        """Return whether the gradient of input ``source`` is new memory or a view of the output's gradient."""
         return "view" if self.storage(training=True) == "view" else "new"
 
     def windows(self, inputs: Inputs) -> tuple[Window, ...] | None:
