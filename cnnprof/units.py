@@ -78,6 +78,11 @@ def percent(fraction: float) -> str:
     return f"{text} %"
 
 
+def ratio(number: float) -> str:
+    """Return a quotient to four significant digits: ``19.20``, ``0.1234``, ``1,234``."""
+    return f"{number:,.{_decimals(number) if number >= 1 else _SIGNIFICANT}f}"
+
+
 def displayed(shape: Sequence[int], *, batch: int = 1, layout: Layout = "chw") -> tuple[int, ...]:
     """Return the sizes of a tensor as shown to a reader.
 

@@ -189,7 +189,8 @@ class Row(Plain, frozen=True, kw_only=True):
     @property
     def intensity(self) -> float | None:
         """FLOPs per byte read or written; None without a multiply-accumulate."""
-        return self.flops / (self.read_bytes + self.write_bytes) if self.macs else None
+        moved = self.read_bytes + self.write_bytes
+        return self.flops / moved if self.macs and moved else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return numbers, text and lists; the counts of an operator nobody registered are None, never 0."""
@@ -258,7 +259,8 @@ class Totals(Plain, frozen=True, kw_only=True):
     @property
     def intensity(self) -> float | None:
         """FLOPs per byte read or written, each layer by itself; None without a multiply-accumulate."""
-        return self.flops / (self.read_bytes + self.write_bytes) if self.macs else None
+        moved = self.read_bytes + self.write_bytes
+        return self.flops / moved if self.macs and moved else None
 
     @property
     def torchsummary_total_bytes(self) -> int:

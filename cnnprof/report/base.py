@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from cnnprof.model.analysis import Analysis
 
-Kind = Literal["text", "count", "bytes", "share", "shapes", "sizes", "arguments"]
-"""How a column's values become text. ``shapes``: one tuple of sizes per tensor; ``sizes``: one number per axis."""
+Kind = Literal["text", "count", "bytes", "share", "fraction", "ratio", "shapes", "sizes", "arguments"]
+"""How a column's values become text.
 
-_NUMERIC = ("count", "bytes", "share")
+``share``: of the column's total; ``fraction``: of something else; ``shapes``: one tuple of sizes per tensor; ``sizes``:
+one number per axis.
+"""
+
+_NUMERIC = ("count", "bytes", "share", "fraction", "ratio")
 
 
 class AtLeast(NamedTuple):

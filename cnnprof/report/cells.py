@@ -7,11 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cnnprof.report.base import AtLeast, Column, Value
-from cnnprof.units import at_least, count, dimensions, memory, percent
+from cnnprof.units import at_least, count, dimensions, memory, percent, ratio
 
 UNKNOWN_TEXT = "?"
+NOT_DEFINED = "–"
+"""A quotient of which the divisor is nothing."""
 
-_NUMBERS: dict[str, Callable[[Any], str]] = {"count": count, "bytes": memory, "share": percent}
+_NUMBERS: dict[str, Callable[[Any], str]] = {
+    "count": count, "bytes": memory, "share": percent, "fraction": percent, "ratio": ratio,
+}  # fmt: skip
 _COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#\[)")
 """How a build log recognises commands: ``::error::`` at the start of a line, ``##[error]`` anywhere."""
 
@@ -22,7 +26,7 @@ def text(column: Column, value: Value) -> str:
     The text of names is unescaped still; each format escapes for itself.
     """
     if value is None:
-        return ""
+        return NOT_DEFINED if column.kind in ("fraction", "ratio") else ""
     if isinstance(value, AtLeast):
         return at_least(text(column, value.value)) if value.value else UNKNOWN_TEXT
     if isinstance(value, int | float) and column.kind in _NUMBERS:

@@ -36,6 +36,8 @@ class LayerColumn(NamedTuple):
     column: Column
     value: Callable[[Row, View], Value]
     total: Callable[[Analysis], Value] | None = None
+    group: Callable[[Sequence[Row]], Value] | None = None
+    """The value of several layers taken together, where it is not what ``Column.join`` makes of theirs."""
 
     def cell(self, row: Row, view: View) -> Value:
         """Return the value for one layer; a count of an operator nobody registered is unknown, never 0."""
@@ -101,6 +103,26 @@ def _share(name: str, title: str, of: str, help_: str, rank: int = 50) -> LayerC
     return LayerColumn(Column(name, title, "share", help_, "fraction of the total", "sum", rank), value, total)
 
 
+def _quotient(
+    name: str, title: str, kind: Kind, unit: str, help_: str, above: str, below: Sequence[str]
+) -> LayerColumn:
+    """Return a column of ``above`` ÷ the sum of ``below``; several layers have the quotient of their sums."""
+    upper, lowers = attrgetter(above), [attrgetter(each) for each in below]
+
+    def quotient(parts: Iterable[Any]) -> Value:
+        found = list(parts)
+        divisor = sum(lower(part) for part in found for lower in lowers)
+        dividend = sum(upper(part) for part in found)
+        return dividend / divisor if dividend and divisor else None
+
+    return LayerColumn(
+        Column(name, title, kind, help_, unit),
+        lambda row, _: quotient([row]),
+        lambda analysis: quotient([analysis.totals]),
+        quotient,
+    )
+
+
 def _source(row: Row, _: View) -> Value:
     return None if row.origin is None else str(row.origin)
 
@@ -149,6 +171,18 @@ _ALL = (
         "ops", "ops", OPERATIONS,
         "every arithmetic operation: multiplications, additions, comparisons, exponentials and divisions",
     ),
+    _number("useful_macs", "useful MACs", "multiply-accumulates, whole batch",
+        "MACs that read a stored element: no zero put in by padding, and nothing cropped afterwards"),
+    _quotient("useful_share", "useful", "fraction", "fraction of the MACs", "useful MACs ÷ MACs",
+        "useful_macs", ("macs",)),
+    _number("training_macs", "forward MACs", "multiply-accumulates, whole batch",
+        "MACs of the forward of a training step; as MACs, and of layers that run in training only"),
+    _number("input_grad_macs", "input gradient", "multiply-accumulates, whole batch",
+        "MACs of the gradients of what a layer reads, where something trains before it"),
+    _number("weight_grad_macs", "weight gradient", "multiply-accumulates, whole batch",
+        "MACs of the gradients of a layer's own weights, where they train"),
+    _number("training_flops", "training FLOPs", OPERATIONS,
+        "2 per multiply-accumulate of a training step: forward, input gradients and weight gradients"),
     _event("muls", "multiplications", "multiplications, those of the multiply-accumulates included"),
     _event("adds", "additions", "additions and subtractions; of a sum the first product needs none, a bias needs one"),
     _event("cmps", "comparisons", "comparisons"),
@@ -163,6 +197,9 @@ _ALL = (
         "bytes of every input, parameter and buffer, each once; nothing for a view", kind="bytes",
     ),
     _number("write_bytes", "written", MOVED, "bytes of every output, each once; nothing for a view", kind="bytes"),
+    _quotient("intensity", "intensity", "ratio", "FLOPs per byte",
+        "arithmetic intensity: FLOPs ÷ (bytes read + bytes written), each layer by itself",
+        "flops", ("read_bytes", "write_bytes")),
     _share("macs_share", "share", "macs", "share of the network's MACs", rank=30),
     _share("params_share", "params share", "params", "share of the network's parameters"),
     _attribute(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cnnprof.model.analysis import Analysis, Row
 
 SCHEMA = "cnnprof/report/1"
-_ADDED = ("source", "macs_share", "params_share", "rf")
+_ADDED = ("source", "macs_share", "params_share", "useful_share", "rf")
 """Columns that are no attribute of a row."""
 _OPEN = 4
 """Levels written over several lines; below them, a layer is one line."""

@@ -103,6 +103,7 @@ def _block(
     special: dict[str, Value] = {"name": name, "input": _outside_inputs(rows, view)}
     if name in blocks:
         special["op"] = blocks[name]
+    special |= {each.column.id: each.group(rows) for each in columns if each.group}
     cells = zip(shown, add_up(shown, [_line(row, columns, view) for row in rows]), strict=True)
     return Line(tuple(special.get(column.id, value) for column, value in cells), path)
 

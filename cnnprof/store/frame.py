@@ -40,6 +40,7 @@ def _record(row: Row, analysis: Analysis) -> dict[str, Any]:
     for of in ("macs", "params"):
         whole = getattr(analysis.totals, of)
         found[f"{of}_share"] = getattr(row, of) / whole if whole and row.known else None
+    found["useful_share"] = row.useful_macs / row.macs if row.macs else None
     return found
 
 

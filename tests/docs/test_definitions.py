@@ -9,7 +9,7 @@ from cnnprof.report.columns import LAYER_COLUMNS
 from tests.docs.pages import PAGES, ROOT
 
 PAGE = (ROOT / "docs" / "definitions.md").read_text(encoding="utf-8")
-QUANTITIES = {"count", "bytes", "sizes"}
+QUANTITIES = {"count", "bytes", "sizes", "fraction", "ratio"}
 """Kinds of columns that are quantities; the others name, place or describe a layer."""
 
 

@@ -15,6 +15,7 @@ def row(name, op="relu", output=(1, 4), *, source="input", inputs=((1, 4),), mac
         "trainable_params": params, "frozen_params": 0, "buffers": 0, "statistics": 0, "bias_params": 0,
         "param_bytes": 4 * params, "buffer_bytes": 0, "events": Events(macs=macs, muls=macs, adds=macs),
         "storage": "new", "activations": outputs[0].numel, "activation_bytes": 4 * outputs[0].numel,
+        "useful_macs": macs, "training_macs": macs, "input_grad_macs": macs, "weight_grad_macs": macs,
         "read_bytes": 0, "write_bytes": 0,
     }  # fmt: skip
     return Row(name=name, op=op, **(fields | changes))
@@ -40,6 +41,8 @@ def analysis(rows, *, batch=1, shape=(3, 8, 8), model="net", **changes):
         layers=len(rows), trainable_params=add("trainable_params"), frozen_params=add("frozen_params"),
         buffers=add("buffers"), bias_params=add("bias_params"), keras_params=add("params") + add("statistics"),
         param_bytes=add("param_bytes"), buffer_bytes=add("buffer_bytes"), events=Events(**events),
+        useful_macs=add("useful_macs"), training_macs=add("training_macs"), input_grad_macs=add("input_grad_macs"),
+        weight_grad_macs=add("weight_grad_macs"), read_bytes=add("read_bytes"), write_bytes=add("write_bytes"),
         activations=add("activations"), activation_bytes=add("activation_bytes"), input_bytes=4 * size,
         torchsummary_input_bytes=4 * size, torchsummary_activation_bytes=8 * add("torchsummary_outputs"),
         torchsummary_param_bytes=4 * add("params"),

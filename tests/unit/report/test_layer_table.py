@@ -38,12 +38,24 @@ def test_columns_come_in_the_order_asked_for():
     assert [(3888, "conv"), (0, "relu"), (0, "pool"), (160, "fc")] == [line.cells for line in table.lines]
 
 
-@pytest.mark.parametrize("column", [name for name, each in LAYER_COLUMNS.items() if each.total])
+@pytest.mark.parametrize("column", [name for name, each in LAYER_COLUMNS.items() if each.column.join == "sum"])
 @pytest.mark.parametrize("result", [small(), blocks(), two_places()])
 def test_every_column_adds_up_to_its_total(column, result):
     table = layer_table(result, columns=["name", column])
 
     assert sum(numbers(table, column)) == pytest.approx(total(table, column) or 0, abs=1e-12)
+
+
+def test_a_quotient_of_blocks_and_totals_is_that_of_their_sums():
+    rows = [
+        row("a.x", macs=100, useful_macs=50, read_bytes=30, write_bytes=10),
+        row("a.y", macs=300, useful_macs=300, read_bytes=50, write_bytes=10),
+        row("b", macs=0, read_bytes=100, write_bytes=100),
+    ]
+    table = layer_table(analysis(rows), columns=["name", "useful_share", "intensity"], depth=1)
+
+    assert [("a", 350 / 400, 800 / 100), ("b", None, None)] == [line.cells for line in table.lines]
+    assert ("total", 350 / 400, 800 / 300) == table.totals[0].cells
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
