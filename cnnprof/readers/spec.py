@@ -62,6 +62,14 @@ def zoo_specs() -> list[tuple[Path, Spec]]:
     return [(path, _parsed(sources.read_text(str(path)), str(path))[1]) for path in zoo_files.files()]
 
 
+def members(source: str) -> list[str]:
+    """Return what to type for each network of the file a graph came from; of anything but a file, nothing."""
+    if not source.lower().endswith((".yaml", ".yml", ".json")):
+        return []
+    spec = _parsed(sources.read_text(source), source)[1]
+    return [f"{source}#{name}" for name in spec.variants] or [source]
+
+
 def names(spec: Spec) -> list[str]:
     """Return the names a specification offers: its variants, or its own."""
     return list(spec.variants) or [spec.name]
