@@ -15,6 +15,8 @@ from cnnprof.readers.overrides import Overrides, parse_inputs
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cnnprof.model.claims import Erratum, Ledger
+
 InputSize = str | Sequence[int] | Mapping[str, Any] | None
 
 
@@ -51,6 +53,7 @@ def analyze(
     dtype: str = "float32",
     set: Mapping[str, Any] | None = None,  # noqa: A002
     freeze: str | Sequence[str] = (),
+    formulas: bool = False,
 ) -> Analysis:
     """Return what a network costs: one row per layer, totals, notes.
 
@@ -61,6 +64,7 @@ def analyze(
         dtype: how floats are stored.
         set: as for ``load``.
         freeze: shell-style patterns over full layer names; what matches does not train.
+        formulas: also give the formula of every cell, ``.formulas``.
 
     Raises:
         UsageError: an argument that does not fit.
@@ -70,11 +74,37 @@ def analyze(
     graph = model if isinstance(model, Graph) else load(model, input=input, set=set)
     patterns = (freeze,) if isinstance(freeze, str) else freeze
     found = analyzer.analyze(analyzer.freeze(graph, patterns), batch=batch, dtype=dtype)
+    if formulas:
+        from cnnprof.formulas import formulas as written
+
+        found = replace(found, formulas=written(found))
     if (batch, dtype) != (1, "float32") or patterns or not found.facts:
         return found  # published figures speak of one sample in float32
     from cnnprof.published import check
 
     return replace(found, notes=(*found.notes, *check.notes(found)))
+
+
+def claims(model: str | os.PathLike[str] | Graph) -> Ledger:
+    """Return every figure published about a network beside what is counted, and what else makes those that differ.
+
+    Args:
+        model: as for ``load``, or a graph; nothing is checked of one that ``load`` changed (``input``, ``set``).
+
+    Raises:
+        UsageError: nothing answers to the name, or a fact of its specification names what is not there.
+        SpecError: the specification is refused.
+    """
+    from cnnprof.published.ledger import ledger
+
+    return ledger(analyzer.analyze(model if isinstance(model, Graph) else load(model)))
+
+
+def errata() -> tuple[Erratum, ...]:
+    """Return what is wrong in the course decks that the zoo was drawn from: as published, as computed, and why."""
+    from cnnprof.published import decks
+
+    return decks.errata(lambda name: analyzer.analyze(load(name)))
 
 
 def zoo() -> list[str]:

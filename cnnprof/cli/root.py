@@ -20,6 +20,7 @@ COMPLETE = "_CNNPROF_COMPLETE"
 """The environment variable by which a shell asks for completions."""
 COMMANDS = {
     "analyze": ("cnnprof.cli.analyze:analyze", "Count what every layer of a network costs."),
+    "claims": ("cnnprof.cli.claims:claims", "Compare published figures with what is counted."),
     "explain": ("cnnprof.cli.explain:explain", "Say more about an error code."),
     "zoo": ("cnnprof.cli.zoo:zoo", "List the networks that come with cnnprof, or show one."),
     "init": ("cnnprof.cli.init:init", "Write a commented specification to start from."),

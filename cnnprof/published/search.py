@@ -26,8 +26,9 @@ KINDS: tuple[dict[str, str], ...] = (
         "fused_ops": "operations, each multiply-accumulate one", "ops": "operations",
     },
     {
-        "params": "parameters", "weights": "parameters without biases", "conv_params": "parameters of convolutions only",
-        "keras_params": "parameters and running statistics", "state_elements": "parameters and buffers",
+        "params": "parameters", "weights": "parameters without biases",
+        "conv_params": "parameters of convolutions only", "keras_params": "parameters and running statistics",
+        "state_elements": "parameters and buffers",
         "inference_params": "parameters without layers that run in training only",
     },
     {

@@ -23,7 +23,7 @@ def first_line(text: str) -> str:
 def test_the_list_of_commands_is_complete(capsys):
     listed = re.findall(r"^  ([a-z-]+)  +\S", help_of(capsys).split("Commands:")[1], re.MULTILINE)
 
-    assert ["analyze", "explain", "zoo", "init", "schema", "doctor", "completion"] == listed == list(COMMANDS)
+    assert ["analyze", "claims", "explain", "zoo", "init", "schema", "doctor", "completion"] == listed == list(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
