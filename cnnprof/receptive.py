@@ -78,6 +78,10 @@ class ReceptiveFields:
             self._seen[Edge(name, target)] = self._output(name, layer, edges, inputs, outputs, windows, target)
         return first.field
 
+    def seen(self, edge: Edge) -> Seen:
+        """Return what the units of a tensor see that was taken in."""
+        return self._seen[edge]
+
     def lose(self, name: str, outputs: int) -> None:
         """Take in an operator of which nobody knows what it reads."""
         self._seen.update((Edge(name, target), _UNKNOWN) for target in range(outputs))
@@ -92,13 +96,26 @@ class ReceptiveFields:
         windows: Sequence[Window] | None,
         target: int,
     ) -> Seen:
-        paths: list[Seen] = []
+        paths = self.paths(layer, edges, inputs, outputs, windows, target)
+        return paths[0] if len(paths) == 1 else self._joined(name, paths)
+
+    def paths(
+        self,
+        layer: Reader,
+        edges: Sequence[Edge],
+        inputs: tuple[TensorSpec, ...],
+        outputs: tuple[TensorSpec, ...],
+        windows: Sequence[Window] | None,
+        target: int = 0,
+    ) -> list[Seen]:
+        """Return what an output sees through each of a layer's inputs, equal paths once."""
+        found: list[Seen] = []
         for source, edge in enumerate(edges):
             reads = layer.reads(inputs, outputs, source, target)
             path = self._path(self._seen[edge], reads, windows, inputs[source].shape, outputs[target].shape)
-            if path not in paths:
-                paths.append(path)
-        return paths[0] if len(paths) == 1 else self._joined(name, paths)
+            if path not in found:
+                found.append(path)
+        return found
 
     def _path(self, seen: Seen, reads: Reads, windows: Sequence[Window] | None, before: Shape, after: Shape) -> Seen:
         """Return what is seen through one input."""

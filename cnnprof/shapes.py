@@ -79,7 +79,7 @@ def less(whole: int, part: int) -> int:
 
 def same_padding(kernel: int, dilation: int) -> tuple[int, int]:
     """Return the padding before and after that keeps the size at stride 1 (torch: the odd element goes after)."""
-    total = dilation * (kernel - 1)
+    total = int(dilation) * (int(kernel) - 1)  # a formula shows the padding as a number
     return total // 2, total - total // 2
 
 

@@ -32,6 +32,7 @@ TIERS = {
     "receptive": 4,
     "readers": 5,
     "analyzer": 5,
+    "formulas": 5,
     "memory": 5,
     "builder": 5,
     "comparer": 5,

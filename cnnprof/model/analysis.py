@@ -307,6 +307,8 @@ class Analysis(Plain, frozen=True, kw_only=True):
     reference: str | None = None
     facts: tuple[Fact, ...] = ()
     overridden: tuple[str, ...] = ()
+    formulas: tuple[dict[str, str], ...] = ()
+    """Of each row, the formula of every cell by the id of its column; empty unless asked for."""
 
     def __repr__(self) -> str:
         return (

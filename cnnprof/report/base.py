@@ -64,6 +64,8 @@ class Line(NamedTuple):
 
     cells: tuple[Value, ...]
     path: tuple[str, ...] = ()
+    formulas: tuple[str | None, ...] = ()
+    """How each cell was computed, for formats that show it; empty where nobody asked."""
 
 
 class Table(NamedTuple):

@@ -7,17 +7,20 @@ that a ``#`` inside it is no comment. A count that nobody knows is ``?``, a lowe
 A spreadsheet takes text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return for a formula: it gets
 one ``'`` in front (after CWE-1236; so does text that begins with ``'`` and one of them, so that it comes off again).
 Numbers never get one.
+
+Where a result has formulas, each column that has some is followed by one of text, ``params_formula`` behind ``params``.
 """
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from io import StringIO
 
 from cnnprof.report.base import AtLeast, Column, Line, Report, Table, Value
 from cnnprof.report.cells import UNKNOWN_TEXT, text, visible
+from cnnprof.report.formulas import SUFFIX
 from cnnprof.units import to_ascii
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -31,12 +34,36 @@ def render(report: Report) -> str:
     _comments(out, [("table", [to_ascii(table.title), *(analysis.source for analysis in report.analyses)])])
     _comments(out, [("definition", [name, to_ascii(meaning)]) for name, meaning in table.definitions])
     _comments(out, [("note", [to_ascii(note)]) for note in table.notes])
+    table = with_formulas(table)
     writer.writerow([column.id for column in table.columns])
     for line in table.lines:
         writer.writerow([_cell(*each, terminal=report.screen.terminal) for each in _pairs(table, line)])
     _comments(out, [_sums("rest", table, table.rest)] if table.rest else [])
     _comments(out, [_sums("total", table, line) for line in table.totals])
     return out.getvalue()
+
+
+def with_formulas(table: Table) -> Table:
+    """Return the table with a column of text behind each one that has formulas."""
+    shown = [any(line.formulas and line.formulas[at] for line in table.lines) for at in range(len(table.columns))]
+    if not any(shown):
+        return table
+    columns = [
+        each
+        for column, also in zip(table.columns, shown, strict=True)
+        for each in ([column, Column(column.id + SUFFIX, f"{column.title} =", "text")] if also else [column])
+    ]
+    lines = tuple(_spread(line, shown) for line in table.lines)
+    totals = tuple(_spread(line, shown) for line in table.totals)
+    return table._replace(
+        columns=tuple(columns), lines=lines, totals=totals, rest=table.rest and _spread(table.rest, shown)
+    )
+
+
+def _spread(line: Line, shown: Sequence[bool]) -> Line:
+    formulas = line.formulas or (None,) * len(line.cells)
+    pairs = zip(line.cells, formulas, shown, strict=True)
+    return Line(tuple(value for cell, text, also in pairs for value in ([cell, text] if also else [cell])), line.path)
 
 
 def _pairs(table: Table, line: Line) -> Iterable[tuple[Column, Value]]:

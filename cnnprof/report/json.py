@@ -54,6 +54,9 @@ def _analysis(analysis: Analysis) -> dict[str, Any]:
     found: dict[str, Any] = to_builtins(analysis)
     found["totals"] |= _derived(analysis)
     found["rows"] = [row.to_dict() | _added(row, view) for row in analysis.rows]
+    formulas = found.pop("formulas")
+    for row, texts in zip(found["rows"], formulas, strict=False):  # there are none where nobody asked
+        row["formulas"] = texts
     return found
 
 

@@ -9,6 +9,7 @@ from cnnprof.errors import UsageError
 from cnnprof.report.base import Column, Line, Table, Value, add_up, order
 from cnnprof.report.columns import DEFAULT, OPTIONAL, LayerColumn, View, find
 from cnnprof.report.describe import blocks_of, definitions, notes, title
+from cnnprof.report.formulas import DEFINITION, of_block, of_layer, of_total
 from cnnprof.units import Layout
 
 if TYPE_CHECKING:
@@ -55,15 +56,21 @@ def layer_table(
         id="layers",
         title=title(analysis, layout),
         columns=shown,
-        lines=tuple(Line(line.cells[: len(chosen)], line.path) for line in kept),
-        totals=(Line(_labelled(shown, "total", tuple(each.sum(analysis) for each in chosen))),),
+        lines=tuple(Line(line.cells[: len(chosen)], line.path, line.formulas[: len(chosen)]) for line in kept),
+        totals=(_total(analysis, chosen),),
         rest=_rest(shown, others),
         notes=notes(analysis),
-        definitions=definitions(shown),
+        definitions=(*definitions(shown), *([DEFINITION] if analysis.formulas else [])),
         blocks=blocks_of(analysis),
         tree=not sorter and top is None,
         optional=_optional(analysis) if columns is None else (),
     )
+
+
+def _total(analysis: Analysis, columns: Sequence[LayerColumn]) -> Line:
+    shown = [each.column for each in columns]
+    cells = _labelled(shown, "total", tuple(each.sum(analysis) for each in columns))
+    return Line(cells, formulas=of_total(shown) if analysis.formulas else ())
 
 
 def _check_at_least_one(option: str, value: int | None) -> None:
@@ -72,17 +79,16 @@ def _check_at_least_one(option: str, value: int | None) -> None:
 
 
 def _layer_lines(analysis: Analysis, columns: Sequence[LayerColumn], depth: int | None, view: View) -> list[Line]:
+    lines = _lines(analysis, columns, view)
     if depth is None:
-        return [_line(row, columns, view) for row in analysis.rows]
-    groups: dict[tuple[str, ...], list[Row]] = {}
-    for row in analysis.rows:
-        groups.setdefault(_path(row.name)[:depth], []).append(row)
+        return lines
+    groups: dict[tuple[str, ...], list[tuple[Row, Line]]] = {}
+    for row, line in zip(analysis.rows, lines, strict=True):
+        groups.setdefault(line.path[:depth], []).append((row, line))
     blocks = blocks_of(analysis)
     return [
-        _line(rows[0], columns, view)
-        if [_path(row.name) for row in rows] == [path]
-        else _block(path, rows, columns, view, blocks)
-        for path, rows in groups.items()
+        found[0][1] if [line.path for _, line in found] == [path] else _block(path, found, columns, view, blocks)
+        for path, found in groups.items()
     ]
 
 
@@ -90,22 +96,33 @@ def _path(name: str) -> tuple[str, ...]:
     return tuple(name.split(".", _DEEPEST - 1))
 
 
-def _line(row: Row, columns: Sequence[LayerColumn], view: View) -> Line:
-    return Line(tuple(each.cell(row, view) for each in columns), _path(row.name))
+def _lines(analysis: Analysis, columns: Sequence[LayerColumn], view: View) -> list[Line]:
+    lines = [Line(tuple(each.cell(row, view) for each in columns), _path(row.name)) for row in analysis.rows]
+    if not analysis.formulas:
+        return lines
+    shown = [each.column for each in columns]
+    return [
+        line._replace(formulas=of_layer(texts, shown, batch=analysis.batch, layout=view.layout))
+        for line, texts in zip(lines, analysis.formulas, strict=True)
+    ]
 
 
 def _block(
-    path: tuple[str, ...], rows: Sequence[Row], columns: Sequence[LayerColumn], view: View, blocks: Mapping[str, str]
+    path: tuple[str, ...],
+    found: Sequence[tuple[Row, Line]],
+    columns: Sequence[LayerColumn],
+    view: View,
+    blocks: Mapping[str, str],
 ) -> Line:
     """Return the sums over a block; its name, its kind and what it reads are its own."""
-    shown = [each.column for each in columns]
+    shown, rows, lines = [each.column for each in columns], [row for row, _ in found], [line for _, line in found]
     name = ".".join(path)
     special: dict[str, Value] = {"name": name, "input": _outside_inputs(rows, view)}
     if name in blocks:
         special["op"] = blocks[name]
     special |= {each.column.id: each.group(rows) for each in columns if each.group}
-    cells = zip(shown, add_up(shown, [_line(row, columns, view) for row in rows]), strict=True)
-    return Line(tuple(special.get(column.id, value) for column, value in cells), path)
+    cells = zip(shown, add_up(shown, lines), strict=True)
+    return Line(tuple(special.get(column.id, value) for column, value in cells), path, of_block(lines, shown))
 
 
 def _outside_inputs(rows: Sequence[Row], view: View) -> Value:
