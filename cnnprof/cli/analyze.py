@@ -38,6 +38,7 @@ class Options(NamedTuple):
     columns: tuple[str, ...] | None
     sort: str | None
     top: int | None
+    formulas: bool
     strict: bool
     chosen: str | None
     outputs: tuple[str, ...]
@@ -61,6 +62,7 @@ class Options(NamedTuple):
 @click.option("--columns", callback=names, metavar="A,B,...", help="The columns to show.")
 @click.option("--sort", metavar="COLUMN", help="Sort layers by a column, largest first.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Show the first N layers, add up the rest.")
+@click.option("--formulas", is_flag=True, help="In CSV and JSON, put its formula behind every number.")
 @click.option("--strict", is_flag=True, help="Exit with 1 where an unknown operator makes a total a lower bound.")
 @click.option("-f", "--format", "chosen", type=click.Choice(list(FORMATS)), help="How to print.")
 @click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", help="Write to FILE, format by its suffix.")
@@ -80,6 +82,7 @@ def analyze(**given: Any) -> int:
     options = Options(**given)
     _check(options)
     found = targets(options.outputs, options.chosen, SUFFIXES)
+    _check_formulas(options, found)
     attempts = Attempts()
     analyses = list(_results(options, attempts))
     if analyses and (code := deliver(found, lambda target: _text(analyses, options, target), quiet=options.quiet)):
@@ -94,6 +97,16 @@ def _check(options: Options) -> None:
         raise UsageError(
             f"{', '.join(refused)}: several results are shown in one line each, without their layers",
             hint="analyze one model, batch and input at a time",
+        )
+
+
+def _check_formulas(options: Options, found: Sequence[Target]) -> None:
+    """Raise UsageError where formulas are asked for and no format would show them; CSV of several results has none."""
+    shown = [target for target in found if FORMATS[target.format].formulas]
+    if options.formulas and not [target for target in shown if target.format != "csv" or not options.several]:
+        raise UsageError(
+            "--formulas: nothing printed here has room for formulas",
+            hint="-f json has them, and -f csv those of one result; cnnprof explain MODEL LAYER derives one layer's",
         )
 
 
@@ -112,7 +125,10 @@ def _batches(model: str, graph: Graph, options: Options, attempts: Attempts) -> 
     from cnnprof import api
 
     for batch in options.batches:
-        analysis = attempts(model, api.analyze, graph, batch=batch, dtype=options.dtype, freeze=options.freeze)
+        analysis = attempts(
+            model, api.analyze, graph, batch=batch, dtype=options.dtype, freeze=options.freeze,
+            formulas=options.formulas,
+        )  # fmt: skip
         if analysis is not None:
             yield analysis
 

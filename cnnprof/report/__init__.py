@@ -20,13 +20,15 @@ class Format(NamedTuple):
 
     target: str
     suffixes: tuple[str, ...]
+    formulas: bool = False
+    """True where cells can show how they were computed."""
 
 
 FORMATS: dict[str, Format] = {
     "table": Format("cnnprof.report.terminal:render", (".txt",)),
-    "csv": Format("cnnprof.report.csv:render", (".csv",)),
+    "csv": Format("cnnprof.report.csv:render", (".csv",), formulas=True),
     "md": Format("cnnprof.report.markdown:render", (".md", ".markdown")),
-    "json": Format("cnnprof.report.json:render", (".json",)),
+    "json": Format("cnnprof.report.json:render", (".json",), formulas=True),
 }
 
 SUFFIXES: dict[str, str] = {suffix: name for name, each in FORMATS.items() for suffix in each.suffixes}
