@@ -7,41 +7,18 @@ sign and a constant computed from the arguments are free.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from cnnprof.errors import LayerError
-from cnnprof.layers.base import Example, Inputs, Layer, Storage, check_at_least, text
+from cnnprof.layers.backward import Device, Needs, Saved, kept, kept_input, kept_output
+from cnnprof.layers.base import Example, Inputs, check_at_least, text
 from cnnprof.layers.counting import times
+from cnnprof.layers.elementwise import Elementwise
 from cnnprof.layers.registry import register
 from cnnprof.model.analysis import Events
 from cnnprof.model.graph import Shape
-from cnnprof.model.plain import to_builtins
-
-if TYPE_CHECKING:
-    import torch
 
 BOTH = (False, True)
-
-
-class Elementwise(Layer, frozen=True):
-    """One result per input element. A subclass is named as in torch.nn and declares its arguments and its work."""
-
-    work: ClassVar[Events]
-    """The events of one element."""
-    examples: ClassVar[tuple[Example, ...]] = (Example({}, ((2, 3, 4, 5),), ((2, 3, 4, 5),)),)
-    input_choices = (((1, 3, 4, 5),), ((2, 6),), ((3, 2, 2, 1, 2),))
-
-    def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
-        return times(self.work, outputs[0].numel)
-
-    def storage(self, *, training: bool = False) -> Storage:
-        return "inplace" if getattr(self, "inplace", False) else "new"
-
-    def build(self, inputs: Inputs) -> torch.nn.Module:
-        from torch import nn
-
-        module: torch.nn.Module = getattr(nn, type(self).__name__)(**to_builtins(self))
-        return module
 
 
 @register("relu")
@@ -52,6 +29,7 @@ class ReLU(Elementwise, frozen=True):
     """
 
     work = Events(cmps=1)
+    keeps = (kept_output(),)
     choices = {"inplace": BOTH}
 
     inplace: bool = False
@@ -113,6 +91,7 @@ class LeakyReLU(Elementwise, frozen=True):
     """
 
     work = Events(cmps=1, muls=1)
+    inplace_keeps = "output"
     choices = {"negative_slope": (0.01, 0.2), "inplace": BOTH}
 
     negative_slope: float = 0.01
@@ -127,6 +106,7 @@ class RReLU(Elementwise, frozen=True):
     """
 
     work = Events(cmps=1, muls=1)
+    inplace_keeps = "output"
     choices = {"lower": (0.0, 0.125), "upper": (0.25, 0.5), "inplace": BOTH}
 
     lower: float = 1 / 8
@@ -136,6 +116,9 @@ class RReLU(Elementwise, frozen=True):
     def __post_init__(self) -> None:
         if self.upper < self.lower:
             raise LayerError(f"upper must be >= lower {self.lower}, got {self.upper}", argument="upper")
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        return (*super().saved(inputs, outputs, needs, device), kept(inputs[0]))  # the slopes drawn
 
 
 @register("prelu")
@@ -180,6 +163,7 @@ class ELU(Elementwise, frozen=True):
     """
 
     work = Events(cmps=1, exps=1, adds=1, muls=1)
+    inplace_keeps = "output"
     choices = {"alpha": (1.0, 0.5), "inplace": BOTH}
 
     alpha: float = 1.0
@@ -194,6 +178,7 @@ class CELU(Elementwise, frozen=True):
     """
 
     work = Events(cmps=1, exps=1, adds=1, muls=1, divs=1)
+    inplace_keeps = "output"
     choices = {"alpha": (1.0, 0.5), "inplace": BOTH}
 
     alpha: float = 1.0
@@ -212,6 +197,7 @@ class SELU(Elementwise, frozen=True):
     """
 
     work = Events(cmps=1, exps=1, adds=1, muls=2)
+    inplace_keeps = "output"
     choices = {"inplace": BOTH}
 
     inplace: bool = False
@@ -243,6 +229,7 @@ class Sigmoid(Elementwise, frozen=True):
     """
 
     work = Events(exps=1, adds=1, divs=1)
+    keeps = (kept_output(),)
 
 
 @register("silu")
@@ -266,6 +253,10 @@ class LogSigmoid(Elementwise, frozen=True):
     """
 
     work = Events(exps=2, adds=1, divs=1)
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        # A CPU also keeps what it computed on the way.
+        return (kept_input(), kept(inputs[0])) if device == "cpu" else (kept_input(),)
 
 
 @register("hardsigmoid")
@@ -302,6 +293,7 @@ class Tanh(Elementwise, frozen=True):
     """
 
     work = Events(exps=1)
+    keeps = (kept_output(),)
 
 
 @register("tanhshrink")
@@ -312,6 +304,9 @@ class Tanhshrink(Elementwise, frozen=True):
     """
 
     work = Events(exps=1, adds=1)
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        return (kept(inputs[0]),)  # tanh(x)
 
 
 @register("softplus")
@@ -383,3 +378,6 @@ class Softsign(Elementwise, frozen=True):
     """
 
     work = Events(cmps=1, adds=1, divs=1)
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        return (kept_input(), kept(inputs[0]))  # 1 + |x|

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnnprof.errors import LayerError
+from cnnprof.layers.backward import Device, Needs, Saved, kept_input, with_places
 from cnnprof.layers.base import Example, Inputs, Layer, check_at_least, one_input, product
 from cnnprof.layers.registry import register
 from cnnprof.model.analysis import Events
@@ -89,6 +90,10 @@ class AdaptiveAvgPool(AdaptivePool, frozen=True):
     def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
         return Events(adds=self._reads(inputs) - outputs[0].numel, divs=outputs[0].numel)
 
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        # Of one window torch takes the mean, whose derivative is a constant.
+        return () if all(output == 1 for _, output in self._sizes(inputs)) else (kept_input(),)
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn
 
@@ -107,6 +112,9 @@ class AdaptiveMaxPool(AdaptivePool, frozen=True):
 
     def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
         return Events(cmps=self._reads(inputs) - outputs[0].numel)
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        return with_places(outputs)
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn

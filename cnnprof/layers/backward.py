@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from cnnprof.model.graph import TensorSpec
 
@@ -10,6 +10,7 @@ Source = int | str
 """What a value is computed from: an input of the layer by its index, or one of its parameters by name."""
 Device = Literal["cpu", "cuda"]
 """Whose operators run: some keep other tensors than those of another device."""
+DEVICES: tuple[Device, ...] = get_args(Device)
 
 
 class Product(NamedTuple):
@@ -63,3 +64,9 @@ def kept_output(at: int = 0) -> Saved:
 def kept(tensor: TensorSpec) -> Saved:
     """Return that a tensor is kept that nobody else has."""
     return Saved("own", tensor=tensor)
+
+
+def with_places(outputs: tuple[TensorSpec, ...]) -> tuple[Saved, ...]:
+    """Return what max pooling keeps: its input, and where each maximum was, an output of its own or not."""
+    places = kept_output(1) if len(outputs) > 1 else kept(TensorSpec(outputs[0].shape, "int64"))
+    return (kept_input(), places)

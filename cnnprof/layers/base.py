@@ -61,6 +61,8 @@ class Layer(Plain, frozen=True):
     """Argument values to draw from when the contract test searches for disagreements with torch."""
     input_choices: ClassVar[Sequence[tuple[Shape, ...]]] = ()
     """Input shapes to draw from, likewise."""
+    keeps: ClassVar[tuple[Saved, ...]] = (kept_input(),)
+    """What autograd keeps of a training forward, where that is always the same; ``saved`` says the rest."""
 
     def outputs(self, inputs: Inputs) -> Inputs:
         """Return the shape and dtype of every output.
@@ -108,7 +110,7 @@ class Layer(Plain, frozen=True):
         Asked only where ``needs.any``. Parameters and buffers are there anyway and not among it, and neither is what
         torch keeps on the host (a number that a tensor is multiplied by). ``device``: whose operators run.
         """
-        return (kept_input(),)
+        return self.keeps
 
     def gradients(self, inputs: Inputs, source: int = 0) -> Storage:
         """Return whether the gradient of input ``source`` is new memory or a view of the output's gradient."""

@@ -23,6 +23,8 @@ class FunctionLayer(Layer, frozen=True):
 class ViewLayer(FunctionLayer, frozen=True):
     """A function whose output shows its (contiguous) input's storage in another way: no arithmetic, no memory."""
 
+    keeps = ()
+
     def storage(self, *, training: bool = False) -> Storage:
         return "view"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import LayerError
-from cnnprof.layers.base import Example, Inputs, Ints, check_at_least, product
+from cnnprof.layers.base import Example, Inputs, Ints, Storage, check_at_least, product
 from cnnprof.layers.calls import FunctionLayer, functional
 from cnnprof.layers.dims import dimension, dimensions, floating, full, listed, one_dtype
 from cnnprof.layers.registry import register
@@ -32,6 +32,7 @@ class Concat(FunctionLayer, frozen=True):
     )
     choices = {"dim": (0, 1, 2, -1)}
     input_choices = (((2, 3),), ((2, 3, 4), (2, 5, 4)), ((2, 3, 4), (1, 3, 4), (2, 3, 4)), ((2, 3), (2, 3, 4)))
+    keeps = ()
 
     dim: int = 1
 
@@ -45,6 +46,9 @@ class Concat(FunctionLayer, frozen=True):
             )
         size = sum([shape[axis] for shape in shapes[1:]], shapes[0][axis])
         return (TensorSpec((*shapes[0][:axis], size, *shapes[0][axis + 1 :]), one_dtype(inputs, self.op)),)
+
+    def gradients(self, inputs: Inputs, source: int = 0) -> Storage:
+        return "view"  # a part of the output's
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         import torch
@@ -63,6 +67,7 @@ class Stack(FunctionLayer, frozen=True):
     examples = (Example({"dim": 2}, ((2, 3, 4), (2, 3, 4)), ((2, 3, 2, 4),)),)
     choices = {"dim": (0, 1, 2, -1)}
     input_choices = (((2, 3),), ((2, 3, 4), (2, 3, 4)), ((2, 3), (2, 3), (2, 4)))
+    keeps = ()
 
     dim: int = 1
 
@@ -80,6 +85,9 @@ class Stack(FunctionLayer, frozen=True):
         axis = dimension(self.dim, rank)
         return {dim: Taps(dim + (dim >= axis)) for dim in range(rank - 1)}
 
+    def gradients(self, inputs: Inputs, source: int = 0) -> Storage:
+        return "view"  # a part of the output's
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         import torch
 
@@ -91,6 +99,7 @@ class Reduction(FunctionLayer, frozen=True):
 
     choices = {"dim": (1, -1, (2, 3), (1, -1), (1, 1)), "keepdim": (False, True)}
     input_choices = (((2, 3),), ((1, 3, 4),), ((2, 3, 4, 5),))
+    keeps = ()
 
     dim: Ints
     keepdim: bool = False
@@ -145,6 +154,9 @@ class Sum(Reduction, frozen=True):
 
     def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
         return Events(adds=self._additions(inputs, outputs))
+
+    def gradients(self, inputs: Inputs, source: int = 0) -> Storage:
+        return "view"  # the output's, expanded
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         return functional(self, lambda value: value.sum(self.dim, self.keepdim))

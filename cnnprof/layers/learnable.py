@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cnnprof.layers.backward import Device, Needs, Saved, kept_input
 from cnnprof.layers.base import Example, Inputs, Storage, check_at_least
 from cnnprof.layers.calls import FunctionLayer
 from cnnprof.layers.dims import sample_dimension
@@ -32,6 +33,7 @@ class Parameter(FunctionLayer, frozen=True):
     examples = (Example({"shape": [1, 1, 8]}, (), ((1, 1, 8),)), Example({"shape": [5]}, ((2, 3),), ((5,),)))
     choices = {"shape": ((1, 1, 8), (3,), (2, 3, 4, 5))}
     input_choices = ((), ((2, 6),))
+    keeps = ()
 
     shape: tuple[int, ...]
 
@@ -102,6 +104,9 @@ class LayerScale(FunctionLayer, frozen=True):
 
     def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
         return Events(muls=outputs[0].numel)
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        return (kept_input(),) if needs.parameters else ()
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         import torch

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import LayerError
+from cnnprof.layers.backward import Device, Needs, Saved, kept_input
 from cnnprof.layers.base import Example, Inputs, Layer, check_at_least, mac_events, one_input, text
 from cnnprof.layers.registry import register
 from cnnprof.model.analysis import Events
@@ -49,6 +50,9 @@ class Linear(Layer, frozen=True):
 
     def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
         return {dim: Taps(dim) for dim in range(len(inputs[0].shape) - 1)}
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        return (kept_input(),) if needs.parameters else ()
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn

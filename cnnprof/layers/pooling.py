@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnnprof.errors import LayerError
+from cnnprof.layers.backward import Device, Needs, Saved, kept, kept_input, with_places
 from cnnprof.layers.base import ONE, ZERO, Example, Inputs, Ints, Layer, normalise, one_input, product
 from cnnprof.layers.registry import register
 from cnnprof.layers.windowed import fitting_sizes
@@ -95,6 +96,9 @@ class MaxPool(Pool, frozen=True):
     def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
         return Events(cmps=outputs[0].numel * (product(self.kernel_size) - 1))
 
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        return with_places(outputs)
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn
 
@@ -175,6 +179,10 @@ class LPPool(Pool, frozen=True, kw_only=True):
     def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
         count, taps = outputs[0].numel, product(self.kernel_size)
         return Events(adds=count * (taps - 1), exps=count * (taps + 1))
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        # The powers, which are averaged; then the means, their signs and sizes, and those times the kernel's elements.
+        return (kept_input(), kept(inputs[0]), *(kept(outputs[0]) for _ in range(4)))
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from cnnprof.errors import LayerError
-from cnnprof.layers.base import Example, Inputs, Ints, check_at_least, product, text
+from cnnprof.layers.base import Example, Inputs, Ints, Storage, check_at_least, product, text
 from cnnprof.layers.calls import ViewLayer, functional
 from cnnprof.layers.dims import dimension, dimensions, listed, sample_dimension
 from cnnprof.layers.registry import register
@@ -250,6 +250,9 @@ class Expand(ViewLayer, frozen=True):
 
     def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
         return "nothing" if source else "pointwise"
+
+    def gradients(self, inputs: Inputs, source: int = 0) -> Storage:
+        return "view" if self.outputs(inputs)[0].shape == inputs[0].shape else "new"
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         size = self.size or (UNKNOWN,) * (len(inputs[0].shape) - 1)

@@ -85,6 +85,7 @@ class Roll(FunctionLayer, frozen=True):
     examples = (Example({"shifts": [-3, -3], "dims": [1, 2]}, ((2, 8, 8, 3),), ((2, 8, 8, 3),)),)
     choices = {"shifts": (1, -2, (1, 2)), "dims": (1, -1, (1, 2))}
     input_choices = (((1, 6),), ((2, 3, 4),), ((2, 3, 4, 5),))
+    keeps = ()
 
     shifts: Ints
     dims: Ints
@@ -122,6 +123,7 @@ class PixelShuffle(Layer, frozen=True):
     examples = (Example({"upscale_factor": 2}, ((2, 12, 3, 4),), ((2, 3, 6, 8),)),)
     choices = {"upscale_factor": (1, 2, 3)}
     input_choices = (((1, 36, 1, 2),), ((2, 8, 3, 3),))
+    keeps = ()
 
     upscale_factor: int
 
@@ -158,6 +160,7 @@ class PixelUnshuffle(Layer, frozen=True):
     examples = (Example({"downscale_factor": 2}, ((2, 3, 6, 8),), ((2, 12, 3, 4),)),)
     choices = {"downscale_factor": (1, 2, 3)}
     input_choices = (((1, 3, 6, 6),), ((2, 1, 4, 2),))
+    keeps = ()
 
     downscale_factor: int
 
@@ -192,6 +195,7 @@ class ChannelShuffle(Layer, frozen=True):
     examples = (Example({"groups": 2}, ((2, 6, 3, 4),), ((2, 6, 3, 4),)),)
     choices = {"groups": (1, 2, 3)}
     input_choices = (((1, 6, 2, 3),), ((2, 4, 3),), ((2, 6),))
+    keeps = ()
 
     groups: int
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import LayerError
+from cnnprof.layers.backward import kept_output
 from cnnprof.layers.base import Example, Inputs, Layer, one_input, text
 from cnnprof.layers.counting import softmax_events
 from cnnprof.layers.dims import dimension
@@ -25,6 +26,7 @@ class Normalising(Layer, frozen=True):
 
     choices = {"dim": (0, 1, 2, -1, -2)}
     input_choices = (((1, 3, 4),), ((2, 5),), ((2, 1, 3, 2),))
+    keeps = (kept_output(),)
 
     dim: int | None
 
@@ -107,6 +109,7 @@ class Softmax2d(Layer, frozen=True):
 
     examples = (Example({}, ((2, 3, 4, 5),), ((2, 3, 4, 5),)),)
     input_choices = (((1, 3, 4, 5),), ((2, 1, 2, 2),), ((2, 6),))
+    keeps = (kept_output(),)
 
     def outputs(self, inputs: Inputs) -> Inputs:
         one_input(inputs, self.op, 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import LayerError
-from cnnprof.layers.base import Example, Inputs, check_at_least, text
+from cnnprof.layers.base import Example, Inputs, Storage, check_at_least, text
 from cnnprof.layers.calls import ViewLayer, functional
 from cnnprof.layers.dims import dimension, listed
 from cnnprof.layers.registry import register
@@ -92,6 +92,9 @@ class Split(ViewLayer, frozen=True):
     def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
         return piece(inputs, outputs, self.dim, target)
 
+    def gradients(self, inputs: Inputs, source: int = 0) -> Storage:
+        return "new"  # the pieces put together
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         return functional(self, lambda value: value.split(self.split_size_or_sections, self.dim))
 
@@ -121,6 +124,9 @@ class Chunk(ViewLayer, frozen=True):
 
     def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
         return piece(inputs, outputs, self.dim, target)
+
+    def gradients(self, inputs: Inputs, source: int = 0) -> Storage:
+        return "new"  # the pieces put together
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         return functional(self, lambda value: value.chunk(self.chunks, self.dim))
@@ -163,6 +169,9 @@ class Slice(ViewLayer, frozen=True):
         axis = dimension(self.dim, len(inputs[0].shape))
         first, _, step = slice(self.start, self.end, self.step).indices(inputs[0].shape[axis])
         return part(inputs[0], axis, first, step)
+
+    def gradients(self, inputs: Inputs, source: int = 0) -> Storage:
+        return "new"  # zeros around the part
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         import torch
@@ -210,6 +219,9 @@ class GetItem(ViewLayer, frozen=True):
     def _check(self, count: int, what: str) -> None:
         if not -count <= self.index < count:
             raise LayerError(f"index is {self.index}, but only {count} {what}", argument="index")
+
+    def gradients(self, inputs: Inputs, source: int = 0) -> Storage:
+        return "view" if self.dim is None else "new"
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         if self.dim is None:

@@ -54,6 +54,7 @@ class Upsample(Layer, frozen=True):
         "align_corners": (None, False, True),
     }
     input_choices = (((1, 3, 4, 5),), ((2, 3, 5),), ((2, 1, 2, 3, 4),))
+    keeps = ()
 
     size: Ints | None = None
     scale_factor: Floats | None = None
