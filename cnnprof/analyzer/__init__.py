@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from cnnprof._version import __version__
+from cnnprof.analyzer.inference import inference_memory
 from cnnprof.analyzer.notes import notes
+from cnnprof.analyzer.optimizers import OPTIMIZERS
 from cnnprof.analyzer.rows import make_rows
 from cnnprof.analyzer.totals import make_totals, transfers
+from cnnprof.analyzer.training import Task, training_memory
 from cnnprof.errors import UsageError
+from cnnprof.layers.backward import DEVICES, Device
 from cnnprof.model.analysis import Analysis
 from cnnprof.model.graph import DTYPE_BYTES, Graph
+from cnnprof.model.memory import Optimizer
 from cnnprof.model.plain import replace
 from cnnprof.receptive import ReceptiveFields
 
@@ -19,19 +24,31 @@ FLOAT_DTYPES = ("float32", "float64", "float16", "bfloat16", "int8")
 """What ``dtype`` may replace the specification's float32 by."""
 
 
-def analyze(graph: Graph, *, batch: int = 1, dtype: str = "float32", input_grad: bool = False) -> Analysis:
+def analyze(
+    graph: Graph,
+    *,
+    batch: int = 1,
+    dtype: str = "float32",
+    input_grad: bool = False,
+    training: Optimizer | None = None,
+    device: Device = "cpu",
+) -> Analysis:
     """Return what ``graph`` costs for ``batch`` samples whose floats are stored as ``dtype``.
 
     Work and memory are those of evaluation mode; a training step's multiply-accumulates stand beside them.
-    ``input_grad``: the network's inputs require gradients too.
+    ``input_grad``: the network's inputs require gradients too. ``training``: the optimizer of a training step, whose
+    memory is worked out with what ``device`` keeps for the backward.
 
     Raises:
-        UsageError: a batch below 1 or an unknown dtype.
+        UsageError: a batch below 1, an unknown dtype, optimizer or device, or training in a dtype that is none to
+            train in.
         LayerError: a layer refuses its inputs, or a count passes 2^63 − 1.
     """
     _check(batch, dtype)
+    _check_training(training, device, dtype)
     fields = ReceptiveFields(graph.inputs)
-    rows, tensors = make_rows(graph, batch, dtype, fields, input_grad=input_grad)
+    rows, tensors, gradients = make_rows(graph, batch, dtype, fields, input_grad=input_grad)
+    totals = make_totals(graph, rows, tensors)
     return Analysis(
         cnnprof_version=__version__,
         model=graph.name,
@@ -41,7 +58,11 @@ def analyze(graph: Graph, *, batch: int = 1, dtype: str = "float32", input_grad:
         batch=batch,
         dtype=dtype,
         rows=rows,
-        totals=make_totals(graph, rows, tensors),
+        totals=totals,
+        memory=inference_memory(graph, rows, totals, tensors),
+        training=None
+        if training is None
+        else training_memory(Task(graph, rows, tensors, gradients, dtype, device), totals, training),
         containers=graph.containers,
         transfers=tuple(transfers(graph, tensors)),
         notes=(*notes(graph, rows), *fields.notes),
@@ -76,6 +97,19 @@ def _check(batch: int, dtype: str) -> None:
         raise UsageError(f"batch must be a whole number from 1 to 2^31 − 1, got {batch!r}", code="bad-batch")
     if dtype not in FLOAT_DTYPES:
         raise UsageError(f"unknown dtype {dtype!r}", hint=f"one of {', '.join(FLOAT_DTYPES)}", code="bad-dtype")
+
+
+def _check_training(training: str | None, device: str, dtype: str) -> None:
+    if training is not None and training not in OPTIMIZERS:
+        raise UsageError(
+            f"unknown optimizer {training!r}", hint=f"one of {', '.join(OPTIMIZERS)}", code="bad-optimizer"
+        )
+    if device not in DEVICES:
+        raise UsageError(f"unknown device {device!r}", hint=f"one of {', '.join(DEVICES)}", code="bad-device")
+    if training is not None and "float" not in dtype:
+        raise UsageError(
+            f"a network stored as {dtype} does not train", hint="leave --dtype or --training out", code="bad-dtype"
+        )
 
 
 __all__ = ["DTYPE_BYTES", "FLOAT_DTYPES", "analyze", "freeze"]

@@ -31,6 +31,10 @@ class Gradients:
                 )
         self._reached = _reached(graph)
 
+    def is_needed(self, tensor: Edge) -> bool:
+        """Return whether a tensor requires a gradient."""
+        return tensor in self._needed
+
     def needs(self, node: Node) -> Needs:
         """Return what of a node requires gradients; nothing where no output of the network depends on it."""
         if node.name not in self._reached:

@@ -130,8 +130,8 @@ def _check_limit(counts: Counts) -> None:
 
 def make_rows(
     graph: Graph, batch: int, dtype: str, fields: ReceptiveFields, *, input_grad: bool
-) -> tuple[tuple[Row, ...], dict[Edge, TensorSpec]]:
-    """Return every layer's row, and every tensor by its edge."""
+) -> tuple[tuple[Row, ...], dict[Edge, TensorSpec], Gradients]:
+    """Return every layer's row, every tensor by its edge, and which of them need gradients."""
     tensors = {Edge(each.name): stored(TensorSpec((batch, *each.shape), each.dtype), dtype) for each in graph.inputs}
     counter = Counter(dtype)
     zeros: dict[Edge, Pads] = {}
@@ -146,8 +146,9 @@ def make_rows(
         if counts is not None and counts.zeros is not None:
             zeros[Edge(node.name)] = counts.zeros
         counted.append((node, inputs, counts))
-    writer = _Writer(graph, fields, _gradients(graph, counted, input_grad=input_grad))
-    return tuple([writer.row(*each) for each in counted]), tensors
+    gradients = _gradients(graph, counted, input_grad=input_grad)
+    writer = _Writer(graph, fields, gradients)
+    return tuple([writer.row(*each) for each in counted]), tensors, gradients
 
 
 def _gradients(graph: Graph, counted: Sequence[tuple[Node, Tensors, Counts | None]], *, input_grad: bool) -> Gradients:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnnprof.model.graph import Container, Edge, Fact, Input, Origin, TensorSpec
+from cnnprof.model.memory import InferenceMemory, TrainingMemory
 from cnnprof.model.plain import Plain, to_builtins
 
 if TYPE_CHECKING:
@@ -301,6 +302,9 @@ class Analysis(Plain, frozen=True, kw_only=True):
     dtype: str
     rows: tuple[Row, ...]
     totals: Totals
+    memory: InferenceMemory
+    training: TrainingMemory | None = None
+    """Where an optimizer was named."""
     containers: tuple[Container, ...] = ()
     transfers: tuple[Transfer, ...] = ()
     notes: tuple[Note, ...] = ()

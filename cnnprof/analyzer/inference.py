@@ -1,0 +1,89 @@
+"""Peak memory of an inference: which tensors live at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from cnnprof.analyzer.heap import Heap
+from cnnprof.layers import REGISTRY
+from cnnprof.model.analysis import Row, Totals
+from cnnprof.model.graph import Edge, Graph, TensorSpec
+from cnnprof.model.memory import InferenceMemory
+
+
+def inference_memory(
+    graph: Graph, rows: Sequence[Row], totals: Totals, tensors: Mapping[Edge, TensorSpec]
+) -> InferenceMemory:
+    """Return the peak of one forward in the listed order.
+
+    An output is allocated while its inputs live; views share storage and in-place work writes into its input; a tensor
+    dies after its last reader, network inputs and outputs never. There is no workspace and no rounding of an allocator.
+    """
+    readers = last_readers(graph, rows, _kept(graph, rows))
+    first = _run(graph, rows, tensors, readers, Heap())
+    again = _run(graph, rows, tensors, readers, Heap(until=first.peak_at))
+    weights = totals.param_bytes + totals.buffer_bytes
+    return InferenceMemory(
+        peak_bytes=weights + max(first.peak, 0),
+        param_bytes=totals.param_bytes,
+        buffer_bytes=totals.buffer_bytes,
+        tensor_bytes=max(first.peak, 0),
+        layer=first.peak_layer,
+        alive=again.alive,
+    )
+
+
+def _kept(graph: Graph, rows: Sequence[Row]) -> set[Edge]:
+    """Return what the caller of an inference holds; the heads that run in training only give it nothing."""
+    *others, main = graph.outputs.values()
+    training = {row.name for row in rows if row.when == "train"}
+    return {main, *(edge for edge in others if edge.node not in training)}
+
+
+def last_readers(graph: Graph, rows: Sequence[Row], outputs: Collection[Edge]) -> dict[str, list[Edge]]:
+    """Return for every row the tensors that nobody reads after it; inputs and ``outputs`` are the caller's.
+
+    A tensor that nobody reads at all is forgotten by the row that made it.
+    """
+    kept = {*outputs, *(Edge(each.name) for each in graph.inputs)}
+    last: dict[Edge, str] = {}
+    for row in rows:
+        for at in range(len(row.outputs)):
+            last[Edge(row.name, at)] = row.name
+        for edge in row.edges:
+            last[edge] = row.name
+    found: dict[str, list[Edge]] = {}
+    for edge, name in last.items():
+        if edge not in kept:
+            found.setdefault(name, []).append(edge)
+    return found
+
+
+NOTHING = TensorSpec((0,))
+
+
+def place_outputs(row: Row, storage: str, places: dict[Edge, int], heap: Heap) -> None:
+    """Give a row's outputs storage: new ones, or its first input's; a parameter as a value lies in the weights."""
+    for at, tensor in enumerate(row.outputs):
+        if storage == "new":
+            places[Edge(row.name, at)] = heap.allocate(row.name, "output", tensor)
+        elif row.op in REGISTRY and not REGISTRY[row.op].arity[0]:
+            places[Edge(row.name, at)] = heap.allocate(row.name, "output", NOTHING)
+        else:
+            places[Edge(row.name, at)] = heap.hold(places[row.edges[0]])
+
+
+def _run(
+    graph: Graph,
+    rows: Sequence[Row],
+    tensors: Mapping[Edge, TensorSpec],
+    readers: Mapping[str, Sequence[Edge]],
+    heap: Heap,
+) -> Heap:
+    places = {Edge(each.name): heap.allocate(each.name, "input", tensors[Edge(each.name)]) for each in graph.inputs}
+    for row in rows:
+        heap.running = row.name
+        place_outputs(row, row.storage, places, heap)
+        for edge in readers.get(row.name, ()):
+            heap.drop(places[edge])
+    return heap
