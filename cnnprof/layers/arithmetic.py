@@ -9,6 +9,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnnprof.errors import LayerError
+from cnnprof.layers.backward import Device, Needs, Saved, kept, kept_input
 from cnnprof.layers.base import Example, Inputs, Storage
 from cnnprof.layers.calls import FunctionLayer, functional
 from cnnprof.layers.counting import times
@@ -85,6 +86,11 @@ class Add(Arithmetic, frozen=True):
         Example({"other": 3.0}, ((2, 3, 4),), ((2, 3, 4),)),
     )
     input_choices = (*Arithmetic.input_choices, ((2, 3), (2, 1), (1, 3)))
+    keeps = ()
+
+    def gradients(self, inputs: Inputs, source: int = 0) -> Storage:
+        # Where it was broadcast, its gradient is summed up.
+        return "view" if inputs[source].shape == self.outputs(inputs)[0].shape else "new"
 
 
 @register("sub")
@@ -97,6 +103,11 @@ class Sub(Arithmetic, frozen=True):
         Example({}, ((2, 3, 4), (2, 3, 4)), ((2, 3, 4),)),
         Example({"other": 0.5}, ((2, 3, 4),), ((2, 3, 4),)),
     )
+    keeps = ()
+
+    def gradients(self, inputs: Inputs, source: int = 0) -> Storage:
+        kept_whole = source == 0 and inputs[0].shape == self.outputs(inputs)[0].shape
+        return "view" if kept_whole else "new"
 
 
 @register("mul")
@@ -114,6 +125,19 @@ class Mul(Arithmetic, frozen=True):
     )
     input_choices = (*Arithmetic.input_choices, ((2, 3), (2, 1), (1, 3)))
 
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        found, left = [], kept_input()
+        shape, needed = inputs[0].shape, needs.inputs[0]
+        for index, right in enumerate(inputs[1:], start=1):
+            if needed:
+                found.append(kept_input(index))
+            if needs.inputs[index]:
+                # What is overwritten is copied before.
+                found.append(kept(TensorSpec(shape, right.dtype)) if self.inplace else left)
+            shape, needed = broadcast([shape, right.shape], self.op), needed or needs.inputs[index]
+            left = kept(TensorSpec(shape, right.dtype))
+        return tuple(found)
+
 
 @register("div")
 class Div(Arithmetic, frozen=True):
@@ -130,3 +154,9 @@ class Div(Arithmetic, frozen=True):
         for tensor in inputs:
             floating(tensor, self.op)
         return super().outputs(inputs)
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        found = [kept_input(index) for index in range(1, len(inputs))]
+        if needs.inputs[1:] == (True,):
+            found.append(kept(inputs[0]) if self.inplace else kept_input())
+        return tuple(found)

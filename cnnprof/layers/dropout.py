@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from cnnprof.errors import LayerError
+from cnnprof.layers.backward import Device, Needs, Saved, kept
 from cnnprof.layers.base import Example, Inputs, Layer, Storage, one_input, product
 from cnnprof.layers.registry import register
 from cnnprof.model.analysis import Events
@@ -20,6 +21,22 @@ if TYPE_CHECKING:
 
 BOTH = (False, True)
 RATES = (0.0, 0.5, 1.0)
+
+
+def noise(tensor: TensorSpec, p: float) -> tuple[Saved, ...]:
+    """Return what a product with random zeros keeps: the zeros and 1 / (1 − p), or one zero where all are dropped."""
+    if p == 0:
+        return ()
+    return (kept(TensorSpec((), tensor.dtype) if p == 1 else tensor),)
+
+
+def mask(tensor: TensorSpec, p: float, device: Device) -> tuple[Saved, ...]:
+    """Return what dropout of single elements keeps: on a GPU one operator does it, and keeps booleans.
+
+    The rule for a GPU is ``is_fused_kernel_acceptable`` of torch's ``Dropout.cpp``; it was not run on one.
+    """
+    fused = device == "cuda" and 0 < p < 1
+    return (kept(TensorSpec(tensor.shape, "bool")),) if fused else noise(tensor, p)
 
 
 class Random(Layer, frozen=True):
@@ -39,14 +56,20 @@ class Random(Layer, frozen=True):
             return "view"
         return "inplace" if getattr(self, "inplace", False) else "new"
 
+    def _drawn(self, tensor: TensorSpec) -> Shape:
+        """Return the shape of the values that are drawn."""
+        return tensor.shape
+
     def _draws(self, tensor: TensorSpec) -> int:
-        """Return how many values are drawn."""
-        return tensor.numel
+        return product(self._drawn(tensor))
 
     def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
         if self._at_rest(training=training):
             return Events()
         return Events(cmps=self._draws(inputs[0]), muls=inputs[0].numel)
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        return noise(TensorSpec(self._drawn(inputs[0]), inputs[0].dtype), self.p)
 
 
 class DropoutFamily(Random, frozen=True):
@@ -77,8 +100,8 @@ class DropoutFamily(Random, frozen=True):
 class ChannelDropout(DropoutFamily, frozen=True):
     """Whole channels are dropped: one draw per sample and channel."""
 
-    def _draws(self, tensor: TensorSpec) -> int:
-        return product(tensor.shape[:2])
+    def _drawn(self, tensor: TensorSpec) -> Shape:
+        return (*tensor.shape[:2], *(1 for _ in tensor.shape[2:]))
 
 
 @register("dropout")
@@ -87,6 +110,10 @@ class Dropout(DropoutFamily, frozen=True):
 
     In training per element 1 comparison, 1 multiplication.
     """
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        # In place it is a product on every device.
+        return mask(inputs[0], self.p, "cpu" if self.inplace else device)
 
 
 @register("dropout1d")
@@ -161,8 +188,12 @@ class StochasticDepth(Random, frozen=True):
     p: float
     mode: Literal["batch", "row"]
 
-    def _draws(self, tensor: TensorSpec) -> int:
-        return tensor.shape[0] if self.mode == "row" else 1
+    def _drawn(self, tensor: TensorSpec) -> Shape:
+        return (tensor.shape[0] if self.mode == "row" else 1, *(1 for _ in tensor.shape[1:]))
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        drawn = TensorSpec(self._drawn(inputs[0]), inputs[0].dtype)
+        return () if self.p == 0 else (kept(drawn),)
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         import torch

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from cnnprof.errors import LayerError
+from cnnprof.layers.backward import Device, Needs, Saved, kept_input
 from cnnprof.layers.base import Example, Inputs, Ints, Layer, Pads, normalise, one_input, text
 from cnnprof.layers.calls import FunctionLayer, functional
 from cnnprof.layers.dims import listed
@@ -52,6 +53,11 @@ def zeros_around(tensor: TensorSpec, padding: tuple[int, ...], mode: Mode, value
         return None
     pairs = [(max(0, low), max(0, high)) for low, high in zip(padding[::2], padding[1::2], strict=True)]
     return (*((0, 0),) * (len(tensor.shape) - len(pairs)), *reversed(pairs))
+
+
+def kept_by(mode: Mode) -> tuple[Saved, ...]:
+    """Return what padding in a mode keeps: torch's operators for reflect and replicate ask their input for its shape."""
+    return (kept_input(),) if mode in ("reflect", "replicate") else ()
 
 
 def _check_pair(size: int, low: int, high: int, mode: Mode, shape: Shape) -> None:
@@ -119,6 +125,9 @@ class Pad(FunctionLayer, frozen=True):
     def zeros(self, inputs: Inputs) -> Pads | None:
         return zeros_around(inputs[0], self.padding, self.mode, self.value)
 
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        return kept_by(self.mode)
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch.nn.functional import pad
 
@@ -144,6 +153,9 @@ class PadModule(Layer, frozen=True):
 
     def zeros(self, inputs: Inputs) -> Pads | None:
         return zeros_around(inputs[0], listed(self.padding), self.mode, getattr(self, "value", 0.0))
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        return kept_by(self.mode)
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn
