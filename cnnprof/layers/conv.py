@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from cnnprof.errors import LayerError
+from cnnprof.layers.backward import Device, Needs, Saved, kept, kept_input
 from cnnprof.layers.base import (
     ONE,
     ZERO,
@@ -20,6 +21,7 @@ from cnnprof.layers.base import (
     product,
     text,
 )
+from cnnprof.layers.padding import kept_by
 from cnnprof.layers.registry import register
 from cnnprof.layers.windowed import as_matrix, both_sides, check_same_padding, fitting_sizes, useful_taps
 from cnnprof.model.analysis import Equivalent, Events
@@ -108,6 +110,20 @@ class Conv(Layer, frozen=True):
     def equivalent(self, inputs: Inputs, outputs: Inputs) -> Equivalent:
         reads = self.out_channels * (inputs[0].shape[1] // self.groups)
         return as_matrix(inputs[0], outputs[0], self.windows(inputs), reads=reads, bias=self.bias)
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        windows = self.windows(inputs)
+        if self.padding_mode == "zeros":
+            # What convolutions pad by themselves is the same at both ends; what is left over is padded before.
+            extra = [window.pad_high - window.pad_low for window in windows]
+            return (self._padded(inputs[0], extra),) if any(extra) else (kept_input(),)
+        padded = self._padded(inputs[0], [window.pad_low + window.pad_high for window in windows])
+        return (padded, *(kept_by(self.padding_mode) if needs.inputs[0] else ()))
+
+    def _padded(self, tensor: TensorSpec, extra: list[int]) -> Saved:
+        """Return a copy of the input with ``extra`` elements more on each axis."""
+        sizes = (size + more for size, more in zip(tensor.shape[2:], extra, strict=True))
+        return kept(TensorSpec((*tensor.shape[:2], *sizes), tensor.dtype))
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from cnnprof.layers.backward import Device, Needs, Saved, kept
 from cnnprof.layers.base import (
     ONE,
     ZERO,
@@ -87,6 +88,13 @@ class LocallyConnected(Layer, frozen=True):
         reads = self.out_channels * inputs[0].shape[1]
         return as_matrix(inputs[0], outputs[0], self.windows(inputs), reads=reads, bias=self.bias)
 
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        if not needs.parameters:
+            return ()
+        batch, channels = inputs[0].shape[:2]
+        taps = channels * product(self.kernel_size)
+        return (kept(TensorSpec((product(outputs[0].shape[2:]), batch, taps), inputs[0].dtype)),)  # every patch
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         shapes = self.parameters(inputs)
         return _module(self.windows(inputs), shapes["weight"], shapes.get("bias"))
@@ -116,7 +124,8 @@ def _module(windows: tuple[Window, ...], weight: Shape, bias: Shape | None) -> t
                 patches = patches.unfold(axis, window.span, window.stride)[..., :: window.dilation]
             # N×C×positions×taps to positions×N×(C·taps)
             order = [*range(2, 2 + dims), 0, 1, *range(2 + dims, 2 + 2 * dims)]
-            patches = patches.permute(order).reshape(positions, batch, patch)
+            # A copy also where torch could do with a view: a kernel of one element would keep the whole padded input.
+            patches = patches.permute(order).clone(memory_format=torch.contiguous_format).view(positions, batch, patch)
             kernels = self.weight.reshape(positions, out_channels, patch).transpose(1, 2)
             output = torch.bmm(patches, kernels).permute(1, 2, 0).reshape(batch, out_channels, *weight[:dims])
             return output if self.bias is None else output + self.bias
