@@ -8,7 +8,7 @@ from fractions import Fraction
 from cnnprof.model.analysis import Analysis, AxisField, Row
 from cnnprof.report.base import Value
 from cnnprof.report.columns import LAYER_COLUMNS, View
-from tests.helpers.formulas import Field, fields, shape, shapes, value
+from tests.helpers.formulas import Field, MalformedError, fields, shape, shapes, value
 
 WITHOUT = ("name", "op", "input", "place", "frozen", "when", "source", "args")
 """Columns that are told, not computed."""
@@ -46,7 +46,11 @@ def _once(name: str, text: str, cell: Value, row: Row, seen: set[object]) -> str
     key = (name, text, row.outputs if name == "output" else row.receptive_field if name == "rf" else cell)
     if key in seen:
         return None
-    if not right(name, text, cell, row):
+    try:
+        same = right(name, text, cell, row)
+    except MalformedError as error:
+        return f"{name}: {text} is no formula: {error}"
+    if not same:
         return f"{name}: {text} is not {cell!r}"
     seen.add(key)
     return None
