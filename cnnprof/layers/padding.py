@@ -56,7 +56,7 @@ def zeros_around(tensor: TensorSpec, padding: tuple[int, ...], mode: Mode, value
 
 
 def kept_by(mode: Mode) -> tuple[Saved, ...]:
-    """Return what padding in a mode keeps: torch's operators for reflect and replicate ask their input for its shape."""
+    """Return what padding in a mode keeps: the operators for reflect and replicate ask their input for its shape."""
     return (kept_input(),) if mode in ("reflect", "replicate") else ()
 
 
