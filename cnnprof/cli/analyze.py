@@ -60,8 +60,8 @@ class Options(NamedTuple):
 @click.option("--freeze", multiple=True, metavar="GLOB", help="Layers that do not train, by their full names.")
 @click.option("--depth", type=click.IntRange(1), metavar="N", help="Add up blocks below this level of names.")
 @click.option("--columns", callback=names, metavar="A,B,...", help="The columns to show.")
-@click.option("--sort", metavar="COLUMN", help="Sort layers by a column, largest first.")
-@click.option("--top", type=click.IntRange(1), metavar="N", help="Show the first N layers, add up the rest.")
+@click.option("--sort", metavar="COLUMN", help="Sort by a column, largest first.")
+@click.option("--top", type=click.IntRange(1), metavar="N", help="Show the first N lines, add up the layers left out.")
 @click.option("--formulas", is_flag=True, help="In CSV and JSON, put its formula behind every number.")
 @click.option("--strict", is_flag=True, help="Exit with 1 where an unknown operator makes a total a lower bound.")
 @click.option("-f", "--format", "chosen", type=click.Choice(list(FORMATS)), help="How to print.")
@@ -74,7 +74,8 @@ def analyze(**given: Any) -> int:
     or a one-line pattern such as "INPUT 3x32x32 -> [CONV3-64 -> RELU]*2 -> FC-10".
 
     One result shows its layers. Several models, batches (--batch 1,8) or input sizes (--input repeated) give one line
-    each. --set, --freeze and -o can be repeated too; -o - is standard output.
+    each, which --columns, --sort and --top choose from. --set, --freeze and -o can be repeated too; -o - is standard
+    output.
     """
     from cnnprof.cli.attempts import Attempts
     from cnnprof.cli.output import deliver, targets
@@ -91,11 +92,9 @@ def analyze(**given: Any) -> int:
 
 
 def _check(options: Options) -> None:
-    given = {name: getattr(options, name) for name in ("depth", "columns", "sort", "top")}
-    refused = [f"--{name}" for name, value in given.items() if value is not None]
-    if options.several and refused:
+    if options.several and options.depth is not None:
         raise UsageError(
-            f"{', '.join(refused)}: several results are shown in one line each, without their layers",
+            "--depth: several results are shown in one line each, without their layers",
             hint="analyze one model, batch and input at a time",
         )
 
@@ -144,7 +143,10 @@ def _report(analyses: Sequence[Analysis], options: Options, screen: Screen) -> R
     from cnnprof.report.tables import report, summary_table
 
     if options.several:  # even where only one of them succeeded
-        return Report(summary_table(analyses, layout=options.layout), tuple(analyses), (), screen)
+        summary = summary_table(
+            analyses, columns=options.columns, sort=options.sort, top=options.top, layout=options.layout
+        )
+        return Report(summary, tuple(analyses), (), screen)
     return report(
         analyses, columns=options.columns, depth=options.depth, sort=options.sort, top=options.top,
         layout=options.layout, screen=screen,

@@ -23,7 +23,7 @@ CLAIM_COLUMNS = (
     Column("computed", "computed", "count", "what is counted; memory in the precision of the figure", rank=1),
     Column(
         "reproduced", "reproduced", "count",
-        "yes: the count rounds to the figure; no: it does not; not counted: the figure was measured", rank=0,
+        "yes: the count rounds to the figure; no: it does not; measured elsewhere: nothing counts it", rank=0,
     ),
     Column("source", "source", "text", "where it is printed", rank=3),
     Column("convention", "convention", "text", "how it was counted", rank=50),
@@ -107,7 +107,7 @@ def _claim(ledger: Ledger, claim: Claim) -> dict[str, Value]:
 
 
 def _verdict(claim: Claim) -> str:
-    return {True: "yes", False: "no", None: "not counted"}[claim.reproduced]
+    return {True: "yes", False: "no", None: "measured elsewhere"}[claim.reproduced]
 
 
 def _claim_notes(figures: Iterable[tuple[Ledger, Claim]]) -> Iterator[str]:

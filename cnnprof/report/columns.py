@@ -38,10 +38,12 @@ class LayerColumn(NamedTuple):
     total: Callable[[Analysis], Value] | None = None
     group: Callable[[Sequence[Row]], Value] | None = None
     """The value of several layers taken together, where it is not what ``Column.join`` makes of theirs."""
+    of_layers: bool = True
+    """False: only a whole network has it."""
 
     def cell(self, row: Row, view: View) -> Value:
         """Return the value for one layer; a count of an operator nobody registered is unknown, never 0."""
-        counted = self.column.kind not in ("text", "shapes", "arguments")
+        counted = self.of_layers and self.column.kind not in ("text", "shapes", "arguments")
         return UNKNOWN if counted and not row.known else self.value(row, view)
 
     def sum(self, analysis: Analysis) -> Value:
@@ -121,6 +123,19 @@ def _quotient(
         lambda analysis: quotient([analysis.totals]),
         quotient,
     )
+
+
+def _measured(name: str, title: str, help_: str) -> LayerColumn:
+    """Return a column of what others measured of a network: the first such figure among its facts."""
+
+    def total(analysis: Analysis) -> Value:
+        if analysis.overridden or analysis.dtype != "float32":
+            return None  # it was measured of another network
+        found = next((fact.value for fact in analysis.facts if fact.of == name), "")
+        number = float(found) if found.replace(".", "", 1).isdecimal() else None
+        return number if number is not None and number <= 100 else None  # noqa: PLR2004 percent
+
+    return LayerColumn(Column(name, title, "count", help_, "percent"), lambda *_: None, total, of_layers=False)
 
 
 def _source(row: Row, _: View) -> Value:
@@ -228,6 +243,14 @@ _ALL = (
     _number(
         "torchsummary_outputs", "torchsummary outputs", ELEMENTS,
         "output elements as torchsummary adds them up: modules only, views and in-place work included",
+    ),
+    _measured(
+        "top1_accuracy", "top-1",
+        "ImageNet images whose first guess is right, as published for the first weights under expect",
+    ),
+    _measured(
+        "top5_accuracy", "top-5",
+        "ImageNet images with a right guess among five, as published for the first weights under expect",
     ),
 )  # fmt: skip
 

@@ -147,10 +147,23 @@ def test_the_dtype_and_the_batch_reach_the_result(capsys):
     assert ("float16", 2) == (result["dtype"], result["batch"])
 
 
-@pytest.mark.parametrize("option", [["--depth", "1"], ["--columns", "name"], ["--sort", "macs"], ["--top", "3"]])
-def test_options_about_layers_are_refused_where_no_layers_are_shown(option, capsys):
-    assert 2 == main(["analyze", "tiny.yaml", "--batch", "1,2", *option])
-    assert f"error[usage] {option[0]}: several results are shown in one line each" in capsys.readouterr().err
+def test_blocks_are_refused_where_no_layers_are_shown(capsys):
+    assert 2 == main(["analyze", "tiny.yaml", "--batch", "1,2", "--depth", "1"])
+    assert "error[usage] --depth: several results are shown in one line each" in capsys.readouterr().err
+
+
+def test_several_results_show_the_columns_asked_for_sorted_and_the_first_of_them(capsys):
+    argv = ["analyze", "tiny.yaml", "--batch", "1,8,2", "-f", "csv", "--columns", "params,macs", "--sort", "macs"]
+
+    assert 0 == main([*argv, "--top", "2"])
+    assert [("8", "1562", "42624"), ("2", "1562", "10656")] == [
+        (line["batch"], line["params"], line["macs"]) for line in table(capsys)
+    ]
+
+
+def test_a_column_that_only_layers_have_cannot_compare_results(capsys):
+    assert 2 == main(["analyze", "tiny.yaml", "--batch", "1,2", "--columns", "window_cut"])
+    assert "error[no-total] column 'window_cut' has no total" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
