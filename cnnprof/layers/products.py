@@ -6,18 +6,30 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnnprof.errors import LayerError
-from cnnprof.layers.backward import Product
+from cnnprof.layers.backward import Device, Needs, Product, Saved, kept, kept_input
 from cnnprof.layers.base import Example, Inputs, Storage, mac_events, product
 from cnnprof.layers.calls import FunctionLayer, functional
 from cnnprof.layers.counting import together
 from cnnprof.layers.dims import broadcast, floating, full, one_dtype
 from cnnprof.layers.registry import register
+from cnnprof.layers.strided import Strided, contiguous
 from cnnprof.model.analysis import Events
 from cnnprof.model.graph import TensorSpec
 from cnnprof.shapes import Reads, Taps
 
 if TYPE_CHECKING:
     import torch
+
+
+def operands(inputs: Inputs) -> list[Strided]:
+    """Return the inputs as they lie in memory."""
+    return [contiguous(tensor, kept_input(index)) for index, tensor in enumerate(inputs)]
+
+
+def either(left: Strided, right: Strided, needs: Needs) -> tuple[Saved, ...]:
+    """Return what a product keeps: each operand where the other one needs a gradient."""
+    asked = zip((right, left), needs.inputs, strict=True)
+    return tuple(operand.lies for operand, needed in asked if needed)
 
 
 @register("matmul")
@@ -62,6 +74,26 @@ class Matmul(FunctionLayer, frozen=True):
             if size == outputs[0].shape[dim + result - rank]:
                 found[dim] = Taps(dim + result - rank)
         return found
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        """Return the operands, or the copies that torch makes of them: of what is broadcast, mostly.
+
+        Leading dimensions of one operand are folded into its rows where the other has none, else both are expanded and
+        made one dimension: ``_matmul_impl`` and ``should_fold`` of torch's LinearAlgebra.cpp.
+        """
+        left, right = operands(inputs)
+        ranks = len(left.sizes), len(right.sizes)
+        if ranks == (2, 2):
+            return either(left, right, needs)
+        if ranks[1] == 2:  # noqa: PLR2004 a matrix
+            return either(left.merged(ranks[0] - 1, 1), right, needs)
+        alone = ranks == (3, 3) and left.sizes[0] == 1 != right.sizes[0]
+        if needs.inputs[0] and (alone or ranks[0] == 2):  # noqa: PLR2004 a matrix
+            columns = (*range(ranks[1] - 2), ranks[1] - 1, ranks[1] - 2)
+            return either(left, right.permuted(columns).merged(ranks[1] - 1, 1), needs)
+        batch = outputs[0].shape[:-2]
+        left, right = (each.expanded(batch + each.sizes[-2:]).merged(len(batch), 1, 1) for each in (left, right))
+        return either(left, right, needs)
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         import torch
@@ -202,7 +234,53 @@ class Einsum(FunctionLayer, frozen=True):
         operands, result = parse(self.equation)
         return {dim: Taps(result.index(label)) for dim, label in enumerate(operands[source]) if label in result}
 
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        operands, result = parse(self.equation)
+        if len(operands) == 1:
+            return ()
+        sizes = self._sizes(inputs)
+        together = {label for label in operands[0] if label in operands[1] and label not in result and sizes[label] > 1}
+        # torch puts every operand's letters in one order: the result's, then those that are added up.
+        letters = result + "".join(sorted(set("".join(operands)) - set(result)))
+        left, right = (self._aligned(tensor, at, letters, together | set(result)) for at, tensor in enumerate(inputs))
+        if together:
+            left, right = _for_matrices(left, right, [letters.index(label) for label in sorted(together)])
+        return either(left, right, needs)
+
+    def _aligned(self, tensor: TensorSpec, at: int, letters: str, stay: set[str]) -> Strided:
+        """Return an operand with all ``letters``; what is in no other is added up first, into a tensor of its own."""
+        term = parse(self.equation).operands[at]
+        lonely = any(label not in stay and size > 1 for label, size in zip(term, tensor.shape, strict=True))
+        held = dict(zip(term, zip(tensor.shape, contiguous(tensor, kept_input(at)).strides, strict=True), strict=True))
+        sizes = [held[label][0] if label in held and (label in stay or not lonely) else 1 for label in letters]
+        if lonely:
+            added = TensorSpec(tuple(sizes), tensor.dtype)
+            return contiguous(added, kept(added))
+        strides = [held[label][1] if label in held else 1 for label in letters]
+        return Strided(tuple(sizes), tuple(strides), kept_input(at), tensor.dtype)
+
+    def gradients(self, inputs: Inputs, source: int = 0) -> Storage:
+        # Of one operand the gradient is permuted, and expanded where it was added up.
+        return "view" if len(inputs) == 1 else "new"
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         import torch
 
         return functional(self, lambda *tensors: torch.einsum(self.equation, *tensors))
+
+
+def _for_matrices(left: Strided, right: Strided, summed: list[int]) -> tuple[Strided, Strided]:
+    """Return both operands as torch hands them to a batched matrix product: batch, rows or columns, what is added up.
+
+    ``sumproduct_pair`` of torch's Linear.cpp.
+    """
+    rest = [dim for dim in range(len(left.sizes)) if dim not in summed]
+    batch = [dim for dim in rest if left.sizes[dim] > 1 and right.sizes[dim] > 1]
+    rows = [dim for dim in rest if left.sizes[dim] > 1 and right.sizes[dim] == 1]
+    columns = [dim for dim in rest if left.sizes[dim] == 1]
+    first = left.permuted(batch + rows + summed + columns)
+    second = right.permuted(batch + summed + columns + rows)
+    return (
+        first.merged(len(batch), len(rows), len(summed) + len(columns)),
+        second.merged(len(batch), len(summed), len(columns) + len(rows)),
+    )
