@@ -29,6 +29,7 @@ FORMATS: dict[str, Format] = {
     "csv": Format("cnnprof.report.csv:render", (".csv",), formulas=True),
     "md": Format("cnnprof.report.markdown:render", (".md", ".markdown")),
     "json": Format("cnnprof.report.json:render", (".json",), formulas=True),
+    "latex": Format("cnnprof.report.latex:render", (".tex",)),
 }
 
 SUFFIXES: dict[str, str] = {suffix: name for name, each in FORMATS.items() for suffix in each.suffixes}

@@ -1,4 +1,4 @@
-"""Promise 7: no name can act in a terminal, a browser, a spreadsheet, Markdown or a build log.
+"""Promise 7: no name can act in a terminal, a browser, a spreadsheet, Markdown, LaTeX or a build log.
 
 Each output is read again by a parser of its format, written here without the code under test: what comes back must be
 the name, in its own cell, and nothing else.
@@ -24,6 +24,7 @@ from cnnprof.report import render
 from cnnprof.report.base import Screen
 from cnnprof.report.notebook import to_html
 from cnnprof.report.tables import report
+from tests.helpers import latex
 from tests.unit.report.samples import analysis, row, unknown
 
 HOSTILE = (
@@ -35,6 +36,8 @@ HOSTILE = (
     "\x1b[2J\x1b[31m", "\x1b]0;title\x07", "\x1b]8;;http://x\x1b\\y", "\x9b31m", "\x90q\x9c",
     "\u202etxt.exe", "\u2066x\u2069", "\u200b\ufeff", "\u2028x\u2029", "a\r\nb", "\x00", "\x7f", "\udc80",
     "::error::x", "  ::error file=x::y", "##[error]x",
+    "\\\\[1em]", "[x]", "*", "^^5cinput", "^^M", "100%", "a_b", "}{", "&", "~", "#1", "\\end{tabular}", '"a"', "?`",
+    "a--b",
     "💥", "العربية", "卷积", " ", "",
 )  # fmt: skip
 SCREENS = (
@@ -196,6 +199,46 @@ def test_markdown_has_the_right_cells_and_no_syntax_of_a_name(name):
 @given(names.filter(lambda name: "::" not in name and "##" not in name))
 def test_markdown_has_the_right_cells_whatever_the_name(name):
     check_markdown(name)
+
+
+# -- LaTeX ------------------------------------------------------------------------------------------------------------
+
+
+def characters(text):
+    """What a text shows, code points and runs of spaces resolved: TeX has no font for every letter."""
+    found = re.sub(
+        r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U(00(?:0[0-9a-f]|10)[0-9a-f]{4}))",
+        lambda code: chr(int("".join(filter(None, code.groups())), 16)),
+        text,
+    )
+    return re.sub(" +", " ", found).strip()
+
+
+def check_latex(name):
+    text = render(report([everywhere(name)], columns=["name", "op", "args", "place", "macs"]), "latex")
+    layers, totals, traffic = latex.read(text)
+
+    want = characters(shown(name))
+    assert set() == acts(text)
+    assert [1 + 6 + 1, 1 + 1 + 1] == [len(layers.rows), len(traffic.rows)]
+    assert [characters(shown(f"b.{name}.{part}")) for part in "wxyz"] == [
+        characters(row[0]) for row in layers.rows[1:5]
+    ]
+    assert [want, want, "", "--", "3"] == [characters(cell) for cell in layers.rows[5]]
+    assert [want] * 4 + ["1", "4 B"] == [characters(cell) for cell in traffic.rows[1]]
+    assert characters(shown(f"{name}: totals" if name else "totals")) == characters(totals.caption)
+    assert characters(shown(f"{name}: {name}" if name else "")) == characters(layers.notes[1])
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_latex_prints_the_name_and_knows_no_command_of_it(name):
+    check_latex(name)
+
+
+@settings(deadline=None)
+@given(names)
+def test_latex_prints_the_name_whatever_it_is(name):
+    check_latex(name)
 
 
 # -- JSON -------------------------------------------------------------------------------------------------------------

@@ -18,14 +18,19 @@ def test_every_format_renders_a_report(name):
 
 
 def test_suffixes_name_formats():
-    assert {".txt": "table", ".csv": "csv", ".md": "md", ".markdown": "md", ".json": "json"} == SUFFIXES
+    assert {
+        ".txt": "table", ".csv": "csv", ".md": "md", ".markdown": "md", ".json": "json", ".tex": "latex",
+    } == SUFFIXES  # fmt: skip
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones():
     with pytest.raises(UsageError) as caught:
         render(report([small()]), "xlsx")
 
-    assert ("there is no format 'xlsx'", "one of table, csv, md, json") == (caught.value.message, caught.value.hint)
+    assert ("there is no format 'xlsx'", "one of table, csv, md, json, latex") == (
+        caught.value.message,
+        caught.value.hint,
+    )
 
 
 def test_a_new_format_is_one_function_and_one_line(monkeypatch):
