@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from cnnprof.errors import LayerError
-from cnnprof.layers.backward import Product
+from cnnprof.layers.attentive import KEY, OUTPUT, QUERY, VALUE, attention_keeps
+from cnnprof.layers.backward import Device, Needs, Product, Saved, kept, kept_input, kept_output
 from cnnprof.layers.base import Example, Inputs, Layer, check_at_least, mac_events, product
 from cnnprof.layers.calls import FunctionLayer
 from cnnprof.layers.counting import softmax_events, together
@@ -97,6 +98,10 @@ class ScaledDotProductAttention(FunctionLayer, frozen=True):
     def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
         # Only what stands before positions and features is looked at one by one: the batch and the heads.
         return {dim: Taps(dim) for dim in range(len(inputs[source].shape) - 2)}
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        roles, own = attention_keeps(inputs, needs.inputs, self.dropout_p, device)
+        return (*(kept_output() if role == OUTPUT else kept_input(role) for role in sorted(roles)), *own)
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         import torch
@@ -240,6 +245,49 @@ class MultiheadAttention(Layer, frozen=True):
 
     def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
         return {}
+
+    def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        query, key, _ = self._trio(inputs)
+        batch, extra = self._batch(query), self.add_bias_kv + self.add_zero_attn
+        asked, seen = (
+            (batch, self.num_heads, count, query[2] // self.num_heads)
+            for count in (self._positions(query), self._positions(key) + extra)
+        )
+        dtype = inputs[0].dtype
+        trio = (TensorSpec(asked, dtype), TensorSpec(seen, dtype), TensorSpec(seen, dtype))
+        wanted = tuple(needed or needs.parameters for needed in needs.inputs * (4 - len(needs.inputs)))[:3]
+        roles, own = attention_keeps(trio, wanted, self.dropout, device)
+        return (
+            *self._entries(inputs, needs),
+            *self._projected(inputs, roles, trio),
+            *own,
+            *self._attended(trio[QUERY], needs, fused=OUTPUT in roles, device=device),
+        )
+
+    def _entries(self, inputs: Inputs, needs: Needs) -> tuple[Saved, ...]:
+        """Return what the projections keep: their inputs, copied where batch and positions have to change places."""
+        if not needs.parameters:
+            return ()
+        shapes = [tensor.shape for tensor in inputs]
+        copied = [self.batch_first and min(self._batch(shape), self._positions(shape)) > 1 for shape in shapes]
+        return tuple(kept(inputs[at]) if copy else kept_input(at) for at, copy in enumerate(copied))
+
+    def _projected(self, inputs: Inputs, roles: set[int], trio: Inputs) -> tuple[Saved, ...]:
+        """Return the projected queries, keys and values that are kept; of one input they are one tensor."""
+        if len(inputs) > 1:
+            return tuple(kept(trio[role]) for role in sorted(roles - {OUTPUT}))
+        joined = {KEY, VALUE} if self.add_bias_kv or self.add_zero_attn else set()  # made anew by torch.cat
+        whole = trio[QUERY]
+        packed = (kept(TensorSpec((3, *whole.shape), whole.dtype)),) if roles - joined - {OUTPUT} else ()
+        return (*packed, *(kept(trio[role]) for role in sorted(roles & joined)))
+
+    def _attended(self, result: TensorSpec, needs: Needs, *, fused: bool, device: Device) -> tuple[Saved, ...]:
+        """Return the kept results of attention: its operator's, and what the last projection reads.
+
+        A CPU's operator leaves them in the order in which they are read; after a GPU's they are copied.
+        """
+        again = needs.parameters and not (fused and device == "cpu")
+        return (kept(result),) * (fused + again)
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn
