@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from cnnprof.report import FORMATS
+from tests.helpers import latex
 from tests.helpers.processes import CNNPROF, cnnprof, environment, run
 
 SPEC = """\
@@ -99,10 +101,20 @@ def test_files_of_every_format_are_written_at_once(tmp_path):
 
 
 def test_a_file_holds_what_a_pipe_gets(tmp_path):
-    for name in ("table", "csv", "md", "json"):
+    for name in FORMATS:
         cnnprof("analyze", "vgg16", "-f", name, "-o", f"file.{name}x", cwd=tmp_path)
 
         assert cnnprof("analyze", "vgg16", "-f", name, cwd=tmp_path).out == (tmp_path / f"file.{name}x").read_text()
+
+
+def test_a_paper_gets_the_tables_of_a_network_and_of_the_zoo(tmp_path):
+    assert (0, "") == cnnprof("analyze", "resnet50", "-o", "table.tex", cwd=tmp_path)[:2]
+    layers, totals, *_ = latex.read((tmp_path / "table.tex").read_text())
+    (zoo,) = latex.read(cnnprof("zoo", "-f", "latex").out)
+
+    assert ["total", "25557032", "4089184256"] == [layers.rows[-1][0], *layers.rows[-1][3:5]]
+    assert ["parameters", "25557032", "elements", "25.56 M"] == totals.rows[1]
+    assert ["vgg16", "VGG", "vgg.yaml"] == next(row[:3] for row in zoo.rows if row[0] == "vgg16")
 
 
 def test_init_then_analyze_works_from_nothing(tmp_path):
