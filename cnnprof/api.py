@@ -7,15 +7,20 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnnprof import analyzer, readers
+from cnnprof.errors import UsageError
 from cnnprof.model.analysis import Analysis
 from cnnprof.model.graph import Graph
 from cnnprof.model.plain import Plain, replace
 from cnnprof.readers.overrides import Overrides, parse_inputs
+from cnnprof.units import parse_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cnnprof.layers.backward import Device
     from cnnprof.model.claims import Erratum, Ledger
+    from cnnprof.model.explanation import Explanation
+    from cnnprof.model.memory import Optimizer
 
 InputSize = str | Sequence[int] | Mapping[str, Any] | None
 
@@ -45,7 +50,7 @@ def load(model: str | os.PathLike[str], *, input: InputSize = None, set: Mapping
     return readers.read(os.fspath(model), Overrides(params=dict(set or {}), inputs=parse_inputs(input)))
 
 
-def analyze(
+def analyze(  # noqa: PLR0913 the options of the command, by name
     model: str | os.PathLike[str] | Graph,
     *,
     batch: int = 1,
@@ -53,6 +58,10 @@ def analyze(
     dtype: str = "float32",
     set: Mapping[str, Any] | None = None,  # noqa: A002
     freeze: str | Sequence[str] = (),
+    training: Optimizer | None = None,
+    device: Device = "cpu",
+    input_grad: bool = False,
+    fits: int | str | None = None,
     formulas: bool = False,
 ) -> Analysis:
     """Return what a network costs: one row per layer, totals, notes.
@@ -64,6 +73,10 @@ def analyze(
         dtype: how floats are stored.
         set: as for ``load``.
         freeze: shell-style patterns over full layer names; what matches does not train.
+        training: also the memory of a training step with this optimizer: sgd, momentum or adam.
+        device: whose operators train: cpu or cuda; they keep different tensors for the backward.
+        input_grad: the network's inputs require gradients too.
+        fits: bytes, or ``"16GiB"``; also the largest batch whose peak (of a training step, if asked for) is no more.
         formulas: also give the formula of every cell, ``.formulas``.
 
     Raises:
@@ -73,7 +86,16 @@ def analyze(
     """
     graph = model if isinstance(model, Graph) else load(model, input=input, set=set)
     patterns = (freeze,) if isinstance(freeze, str) else freeze
-    found = analyzer.analyze(analyzer.freeze(graph, patterns), batch=batch, dtype=dtype)
+    graph = analyzer.freeze(graph, patterns)
+
+    def at(batch: int) -> Analysis:
+        return analyzer.analyze(
+            graph, batch=batch, dtype=dtype, training=training, device=device, input_grad=input_grad
+        )
+
+    found = at(batch)
+    if fits is not None:
+        found = replace(found, fit=analyzer.largest_batch(lambda size: peak_bytes(at(size)), _bytes(fits)))
     if formulas:
         from cnnprof.formulas import formulas as written
 
@@ -83,6 +105,21 @@ def analyze(
     from cnnprof.published import check
 
     return replace(found, notes=(*found.notes, *check.notes(found)))
+
+
+def _bytes(size: int | str) -> int:
+    try:
+        found = parse_bytes(size) if isinstance(size, str) else size
+    except ValueError as error:
+        raise UsageError(str(error), code="bad-memory") from error
+    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
+        raise UsageError(f"a memory is a whole number of bytes from 1, got {size!r}", code="bad-memory")
+    return found
+
+
+def peak_bytes(analysis: Analysis) -> int:
+    """Return the peak memory of the training step that was asked for, else of an inference."""
+    return analysis.memory.peak_bytes if analysis.training is None else analysis.training.peak_bytes
 
 
 def claims(model: str | os.PathLike[str] | Graph) -> Ledger:
@@ -105,6 +142,39 @@ def errata() -> tuple[Erratum, ...]:
     from cnnprof.published import decks
 
     return decks.errata(lambda name: analyzer.analyze(load(name)))
+
+
+def explain(
+    model: str | os.PathLike[str] | Graph,
+    layer: str,
+    *,
+    batch: int = 1,
+    input: InputSize = None,  # noqa: A002 - the flags' names
+    dtype: str = "float32",
+    set: Mapping[str, Any] | None = None,  # noqa: A002
+    freeze: str | Sequence[str] = (),
+) -> Explanation:
+    """Return how every figure of one layer comes about, step by step; ``print`` shows it.
+
+    Args:
+        model: as for ``load``, or a graph.
+        layer: the layer's full name, or the end of one where no other layer ends like it.
+        batch: as for ``analyze``, like everything below.
+        input: as for ``load``.
+        dtype: how floats are stored.
+        set: as for ``load``.
+        freeze: patterns of layers that do not train.
+
+    Raises:
+        UsageError: no layer, or more than one, answers to the name, or an argument does not fit.
+        SpecError: the specification is refused.
+        LayerError: a count passes 2^63 − 1.
+    """
+    from cnnprof.formulas.explain import explain as derive
+    from cnnprof.model.explanation import Explanation
+
+    Explanation.__str__ = _explanation_text  # type: ignore[assignment,method-assign]
+    return derive(analyze(model, batch=batch, input=input, dtype=dtype, set=set, freeze=freeze), layer)
 
 
 def zoo() -> list[str]:
@@ -140,6 +210,15 @@ def _rich(self: Analysis) -> Any:
     from cnnprof.report.terminal import renderable
 
     return renderable(self)
+
+
+def _explanation_text(self: Explanation) -> str:
+    """Return the derivation as it is printed."""
+    from cnnprof.report.base import Report
+    from cnnprof.report.derivation import derivation_table
+    from cnnprof.report.plain import render
+
+    return render(Report(derivation_table(self)))
 
 
 Analysis.to_frame = _to_frame  # type: ignore[method-assign]

@@ -7,6 +7,7 @@ torchsummary prints (always in MiB), both under their right name.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -64,6 +65,25 @@ def memory(size: int) -> str:
 def mebibytes(size: int) -> str:
     """Return bytes in MiB with two decimals: ``218.78 MiB``. The figures of torchsummary, which calls them MB."""
     return f"{size / 2**20:,.2f} MiB"
+
+
+_BYTES = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
+
+
+def parse_bytes(text: str) -> int:
+    """Return the bytes that ``16GiB``, ``512 MB`` or ``80g`` says: ``i`` is for powers of 1024, without it of 1000.
+
+    Raises:
+        ValueError: anything else, or less than one byte.
+    """
+    match = _BYTES.fullmatch(text)
+    size = 0
+    if match is not None:
+        number, prefix, binary = match.groups()
+        size = int(float(number) * (1024 if binary else 1000) ** " kmgt".index(prefix.lower() or " "))
+    if size < 1:
+        raise ValueError(f"a memory is written 16GiB, 512MiB or 80GB, got {text!r}")
+    return size
 
 
 def percent(fraction: float) -> str:

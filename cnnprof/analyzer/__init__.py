@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from cnnprof._version import __version__
+from cnnprof.analyzer.fits import largest_batch
 from cnnprof.analyzer.inference import inference_memory
 from cnnprof.analyzer.notes import notes
 from cnnprof.analyzer.optimizers import OPTIMIZERS
@@ -15,7 +16,7 @@ from cnnprof.analyzer.training import Task, training_memory
 from cnnprof.errors import UsageError
 from cnnprof.layers.backward import DEVICES, Device
 from cnnprof.model.analysis import Analysis
-from cnnprof.model.graph import DTYPE_BYTES, Graph
+from cnnprof.model.graph import Graph
 from cnnprof.model.memory import Optimizer
 from cnnprof.model.plain import replace
 from cnnprof.receptive import ReceptiveFields
@@ -112,4 +113,4 @@ def _check_training(training: str | None, device: str, dtype: str) -> None:
         )
 
 
-__all__ = ["DTYPE_BYTES", "FLOAT_DTYPES", "analyze", "freeze"]
+__all__ = ["FLOAT_DTYPES", "OPTIMIZERS", "analyze", "freeze", "largest_batch"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnnprof.model.graph import Container, Edge, Fact, Input, Origin, TensorSpec
-from cnnprof.model.memory import InferenceMemory, TrainingMemory
+from cnnprof.model.memory import Fit, InferenceMemory, TrainingMemory
 from cnnprof.model.plain import Plain, to_builtins
 
 if TYPE_CHECKING:
@@ -305,6 +305,8 @@ class Analysis(Plain, frozen=True, kw_only=True):
     memory: InferenceMemory
     training: TrainingMemory | None = None
     """Where an optimizer was named."""
+    fit: Fit | None = None
+    """The largest batch, of a training step where an optimizer was named, else of an inference; if asked for."""
     containers: tuple[Container, ...] = ()
     transfers: tuple[Transfer, ...] = ()
     notes: tuple[Note, ...] = ()

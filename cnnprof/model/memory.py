@@ -68,3 +68,17 @@ class TrainingMemory(Plain, frozen=True, kw_only=True):
     """The layer that runs at the peak; None in the optimizer's step."""
     alive: tuple[Alive, ...]
     """The tensors alive at the peak, in the order they were made, but for parameters and the optimizer's."""
+
+
+class Fit(Plain, frozen=True, kw_only=True):
+    """The largest batch that fits into a memory."""
+
+    limit_bytes: int
+    batch: int
+    """0: not even one sample fits."""
+    peak_bytes: int | None
+    """The peak at that batch; None where there is none."""
+    next_peak_bytes: int | None
+    """The peak at one sample more, which does not fit; None where that is more than can be counted."""
+    is_all: bool = False
+    """True: every batch fits that cnnprof analyses (2^31 − 1); there is nothing that grows with it."""

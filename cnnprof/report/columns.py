@@ -138,6 +138,19 @@ def _measured(name: str, title: str, help_: str) -> LayerColumn:
     return LayerColumn(Column(name, title, "count", help_, "percent"), lambda *_: None, total, of_layers=False)
 
 
+def _whole(name: str, title: str, kind: Kind, unit: str, help_: str, total: Callable[[Analysis], Value]) -> LayerColumn:
+    """Return a column of a whole network, which no layer has a part of."""
+    return LayerColumn(Column(name, title, kind, help_, unit), lambda *_: None, total, of_layers=False)
+
+
+def _training_peak(analysis: Analysis) -> Value:
+    return None if analysis.training is None else analysis.training.peak_bytes
+
+
+def _largest_batch(analysis: Analysis) -> Value:
+    return None if analysis.fit is None else analysis.fit.batch
+
+
 def _source(row: Row, _: View) -> Value:
     return None if row.origin is None else str(row.origin)
 
@@ -244,6 +257,12 @@ _ALL = (
         "torchsummary_outputs", "torchsummary outputs", ELEMENTS,
         "output elements as torchsummary adds them up: modules only, views and in-place work included",
     ),
+    _whole("peak_bytes", "peak memory", "bytes", "bytes, whole batch", "peak memory of an inference",
+        lambda analysis: analysis.memory.peak_bytes),
+    _whole("training_peak_bytes", "training memory", "bytes", "bytes, whole batch",
+        "peak memory of a training step with the optimizer of --training", _training_peak),
+    _whole("largest_batch", "largest batch", "count", "samples",
+        "the largest batch whose peak memory is no more than --fits", _largest_batch),
     _measured(
         "top1_accuracy", "top-1",
         "ImageNet images whose first guess is right, as published for the first weights under expect",

@@ -9,6 +9,7 @@ from cnnprof.errors import UsageError
 from cnnprof.report.base import Report, Screen
 from cnnprof.report.columns import LAYER_COLUMNS
 from cnnprof.report.layer_table import layer_table
+from cnnprof.report.memory import memory_tables
 from cnnprof.report.records import ZOO_COLUMNS, record_table, zoo_table
 from cnnprof.report.totals import summary_table, totals_table
 from cnnprof.report.transfers import transfers_table
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from cnnprof.model.analysis import Analysis
 
 __all__ = [
-    "LAYER_COLUMNS", "ZOO_COLUMNS", "layer_table", "record_table", "report", "summary_table", "totals_table",
-    "transfers_table", "zoo_table",
+    "LAYER_COLUMNS", "ZOO_COLUMNS", "layer_table", "memory_tables", "record_table", "report", "summary_table",
+    "totals_table", "transfers_table", "zoo_table",
 ]  # fmt: skip
 
 
@@ -46,5 +47,5 @@ def report(
         return Report(summary, tuple(analyses), (), screen)
     (only,) = analyses
     main = layer_table(only, columns=columns, depth=depth, sort=sort, top=top, layout=layout)
-    extra = (totals_table(only), *([transfers_table(only)] if only.transfers else []))
+    extra = (totals_table(only), *memory_tables(only, layout), *([transfers_table(only)] if only.transfers else []))
     return Report(main, (only,), extra, screen)

@@ -87,7 +87,10 @@ def _about(name: str, number: int, unit: str) -> str | None:
 
 
 _SUMMED = ("params", "macs", "flops", "ops", "activation_bytes", "param_bytes")
-_RANKS = {"params": 2, "macs": 1, "flops": 20, "ops": 30, "activation_bytes": 10, "param_bytes": 40}
+_RANKS = {
+    "params": 2, "macs": 1, "flops": 20, "ops": 30, "activation_bytes": 10, "param_bytes": 40, "peak_bytes": 8,
+    "training_peak_bytes": 6, "largest_batch": 6,
+}  # fmt: skip
 _ABOUT_RESULTS = (
     Column("model", "model", "text", "the network", rank=0),
     Column("batch", "batch", "count", "samples per forward", rank=3),
@@ -119,7 +122,7 @@ def summary_table(
     """
     if not analyses:
         raise UsageError("nothing to show: no result was given", code="no-results")
-    summed = _with_totals(_SUMMED if columns is None else columns)
+    summed = _with_totals(_usual(analyses) if columns is None else columns)
     shown = (*_ABOUT_RESULTS, *(each.column._replace(rank=_RANKS.get(each.column.id, 35)) for each in summed))
     ordered = list(analyses)
     if sort is not None:
@@ -137,6 +140,13 @@ def summary_table(
         ),
         definitions=definitions(shown),
     )
+
+
+def _usual(analyses: Sequence[Analysis]) -> list[str]:
+    """Return the columns shown unless others are asked for; what was asked of an analysis is shown of it."""
+    training = any(each.training for each in analyses)
+    fits = any(each.fit for each in analyses)
+    return [*_SUMMED, "peak_bytes", *["training_peak_bytes"] * training, *["largest_batch"] * fits]
 
 
 def _with_totals(names: Sequence[str]) -> list[LayerColumn]:

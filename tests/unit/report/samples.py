@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cnnprof.model.analysis import Analysis, Equivalent, Events, Note, Row, Totals, Transfer
 from cnnprof.model.graph import Container, Edge, Input, Origin, TensorSpec
+from cnnprof.model.memory import Alive, InferenceMemory
 
 
 def row(name, op="relu", output=(1, 4), *, source="input", inputs=((1, 4),), macs=0, params=0, **changes):
@@ -51,8 +52,22 @@ def analysis(rows, *, batch=1, shape=(3, 8, 8), model="net", **changes):
     fields = {
         "cnnprof_version": "1.2.3", "source": f"{model}.yaml", "inputs": (Input(name="input", shape=shape),),
         "outputs": {"output": Edge(rows[-1].name)} if rows else {}, "dtype": "float32",
+        "memory": peak(add("params"), ("input", "input", (batch, *shape))),
     }  # fmt: skip
     return Analysis(model=model, batch=batch, rows=rows, totals=totals, **(fields | changes))
+
+
+def peak(params=0, *alive):
+    """Memory of an inference at the peak of which these outputs are alive."""
+    tensors = tuple(
+        Alive(layer=name, what=what, tensor=TensorSpec(shape), bytes=TensorSpec(shape).nbytes)
+        for name, what, shape in alive
+    )
+    size = sum(each.bytes for each in tensors)
+    return InferenceMemory(
+        peak_bytes=4 * params + size, param_bytes=4 * params, buffer_bytes=0, tensor_bytes=size,
+        layer=alive[-1][0] if alive else None, alive=tensors,
+    )  # fmt: skip
 
 
 def small():
