@@ -37,6 +37,8 @@ TRAINING_REFUSALS: dict[str, list[Rule]] = {}
 WARNINGS: list[tuple[str, str]] = []
 DEFAULTS: dict[tuple[str, str], str] = {}
 MACS: dict[str, tuple[Callable[..., int], str]] = {}
+HALF_REFUSALS: dict[str, list[Rule]] = {}
+BACKWARD_FAULTS: dict[str, tuple[Callable[..., bool], str]] = {}
 
 INFERRED = {"in_channels", "in_features", "num_features", "num_channels", "device", "dtype"}
 """torch's arguments that a layer never has: they follow from its input, or are the run's."""
@@ -57,6 +59,11 @@ def torch_warns(message: str, reason: str) -> None:
     WARNINGS.append((message, reason))
 
 
+def torch_refuses_half_precision(op: str, message: str, reason: str) -> None:
+    """Declare that torch has this on a CPU in single precision only: what it would keep cannot be compared."""
+    HALF_REFUSALS.setdefault(op, []).append((re.compile(message), reason))
+
+
 def signature_differs(op: str, argument: str, reason: str) -> None:
     """Declare that an argument is not torch's, is missing here, or has another default."""
     DEFAULTS[op, argument] = reason
@@ -65,6 +72,11 @@ def signature_differs(op: str, argument: str, reason: str) -> None:
 def flop_counter_is_blind(op: str, macs: Callable[..., int], reason: str) -> None:
     """Declare ``macs(layer, inputs, outputs)`` as the truth where FlopCounterMode is known to be wrong."""
     MACS[op] = (macs, reason)
+
+
+def backward_is_at_fault(op: str, where: Callable[..., bool], reason: str) -> None:
+    """Declare that torch's backward must not run ``where(layer, inputs)``."""
+    BACKWARD_FAULTS[op] = (where, reason)
 
 
 def excused(rules: dict[str, list[Rule]], op: str, message: str) -> bool:

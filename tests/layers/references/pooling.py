@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tests.layers.contract import specs, we_refuse
+from tests.layers.contract import backward_is_at_fault, specs, torch_refuses_half_precision, we_refuse
 from tests.layers.references.counting import (
     Array,
     Case,
@@ -25,6 +25,27 @@ for _dims in (1, 2, 3):
             "output_size must be >= 1, got 0",
             "torch returns a tensor without elements: a network of nothing",
         )
+
+
+def a_window_misses(layer, inputs) -> bool:
+    """Return whether all taps of some window lie on the padding, between whose elements the input slips through."""
+    return any(
+        not any(0 <= place * window.stride - window.pad_low + tap * window.dilation < window.size for tap in taps)
+        for window in layer.windows(inputs)
+        for place in range(window.output)
+        for taps in [range(window.kernel)]
+    )
+
+
+for _dims in (1, 2, 3):
+    backward_is_at_fault(
+        f"maxpool{_dims}d",
+        a_window_misses,
+        "torch gives an empty window a place outside of the input, and its backward writes there",
+    )
+
+for _op in ("avgpool3d", "lppool3d", "localresponsenorm"):
+    torch_refuses_half_precision(_op, '"avg_pool3d_out_frame" not implemented', "a mean over three axes")
 
 
 def starts_of(layer, volume: Array, index: Index) -> list[int]:
