@@ -216,10 +216,11 @@ def characters(text):
 
 def check_latex(name):
     text = render(report([everywhere(name)], columns=["name", "op", "args", "place", "macs"]), "latex")
-    layers, totals, traffic = latex.read(text)
+    layers, totals, *_, traffic = latex.read(text)
 
     want = characters(shown(name))
     assert set() == acts(text)
+    assert [] == [line for line in text.splitlines() if line.lstrip().startswith("::") or "##[" in line]
     assert [1 + 6 + 1, 1 + 1 + 1] == [len(layers.rows), len(traffic.rows)]
     assert [characters(shown(f"b.{name}.{part}")) for part in "wxyz"] == [
         characters(row[0]) for row in layers.rows[1:5]

@@ -66,7 +66,7 @@ def test_the_usual_tables_of_networks_fit_their_pages(tmp_path):
     text = printed(tmp_path, *(render(report([each]), "latex") for each in results))
 
     assert "Overfull" not in (tmp_path / "document.log").read_text("latin-1")
-    assert ["Table 5: (continued)"] * 2 == re.findall(r"Table \d+: \(continued\)", text)
+    assert 2 == text.count(": (continued)")
     assert "138,357,544" in text
 
 
