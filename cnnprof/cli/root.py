@@ -21,7 +21,7 @@ COMPLETE = "_CNNPROF_COMPLETE"
 COMMANDS = {
     "analyze": ("cnnprof.cli.analyze:analyze", "Count what every layer of a network costs."),
     "claims": ("cnnprof.cli.claims:claims", "Compare published figures with what is counted."),
-    "explain": ("cnnprof.cli.explain:explain", "Say more about an error code."),
+    "explain": ("cnnprof.cli.explain:explain", "Derive a layer's figures step by step, or explain an error."),
     "zoo": ("cnnprof.cli.zoo:zoo", "List the networks that come with cnnprof, or show one."),
     "init": ("cnnprof.cli.init:init", "Write a commented specification to start from."),
     "schema": ("cnnprof.cli.schema:schema", "Print the JSON Schema of specifications."),

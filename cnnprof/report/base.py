@@ -87,6 +87,8 @@ class Table(NamedTuple):
     """Dotted path of a block to what it is called (``bottleneck``)."""
     tree: bool = False
     """True where a terminal may show the names as a tree."""
+    derivation: bool = False
+    """True where people get lines ``name = formula = value`` under headings, in place of a grid."""
     optional: tuple[str, ...] = ()
     """Columns nobody asked for by name: a narrow terminal leaves them out without a word."""
 

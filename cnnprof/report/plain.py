@@ -49,7 +49,11 @@ def lines(report: Report) -> Iterator[Pieces]:
 
 def _table(table: Table, screen: Screen) -> Iterator[Pieces]:
     yield [Piece(_shown(table.title, screen), "title")]
-    if table.lines or table.totals:
+    if table.derivation:
+        from cnnprof.report import derivation
+
+        yield from derivation.lines(table, screen)
+    elif table.lines or table.totals:
         yield []
         yield from _grid(grid(table, screen), screen)
     else:
