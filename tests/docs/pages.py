@@ -52,7 +52,7 @@ def run(command: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str
 
 def copy_project(target: Path) -> Path:
     """Copy the package, the zoo and the contract tests, so that a recipe can change them."""
-    for name in ("cnnprof", "specs", "tests/layers"):
+    for name in ("cnnprof", "specs", "tests/layers", "tests/helpers"):
         shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "tests/__init__.py"):
         shutil.copy(ROOT / name, target / name)
