@@ -25,8 +25,8 @@ def quantity(analysis: Analysis, of: str, at: str | None = None) -> int | float 
     (the receptive field, size/stride/padding), and
 
     - ``output_elements``, ``output_channels``, ``input_elements``
-    - ``weights`` (parameters without biases), ``conv_params``, ``state_elements`` (with all buffers),
-      ``inference_params`` (without layers that run in training only)
+    - ``weights`` (parameters without biases), ``conv_params``, ``inference_params`` (without layers that run in
+      training only), ``state_elements`` and ``state_bytes`` (parameters and all buffers)
     - ``conv_macs``, and ``fused_ops``: operations, each multiply-accumulate one
     - ``weighted_outputs``: output elements of convolutions and linear layers
     - ``stored_elements``, ``stored_bytes``: the input and all new storage
@@ -145,6 +145,7 @@ _DERIVED: dict[str, Callable[[Part], int]] = {
     "conv_params": lambda part: sum(row.params for row in _convolutions(part)),
     "keras_params": lambda part: _sum(part, "params") + _sum(part, "statistics"),
     "state_elements": lambda part: _sum(part, "params") + _sum(part, "buffers"),
+    "state_bytes": lambda part: _sum(part, "param_bytes") + _sum(part, "buffer_bytes"),
     "inference_params": lambda part: sum(row.params for row in part.rows if row.when == "always"),
     "conv_macs": lambda part: sum(row.macs for row in _convolutions(part)),
     "fused_ops": lambda part: _sum(part, "ops") - _sum(part, "macs"),

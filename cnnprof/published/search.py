@@ -37,7 +37,10 @@ KINDS: tuple[dict[str, str], ...] = (
     },
 )  # fmt: skip
 """Counts of the same kind of thing, and what they are called."""
-_ELEMENTS = {"param_bytes": "params", "activation_bytes": "activations", "stored_bytes": "stored_elements"}
+_ELEMENTS = {
+    "param_bytes": "params", "state_bytes": "state_elements", "activation_bytes": "activations",
+    "stored_bytes": "stored_elements",
+}  # fmt: skip
 """Memory, and what it is four bytes each of."""
 _WIDTH = 4
 _OTHER_UNIT = {
@@ -68,7 +71,7 @@ def explained(claim: Claim, family: Family) -> Claim:
 
 
 def _matches(claim: Claim, family: Family) -> list[Match]:
-    """Return what assumes least, and all of it where several assume the same."""
+    """Return what assumes least, and all of it where several assume the same; of counts that are alike the first."""
     figure, at, own = printed(claim.fact.value), claim.fact.at, family.analysis
     plain, *others = _readings(claim.fact.of, figure)
     found = list(_try([own], at, plain, figure))
@@ -80,7 +83,7 @@ def _matches(claim: Claim, family: Family) -> list[Match]:
         found = list(_try(family.forms, at, plain, figure))
     if not found and figure.digits >= _FOR_ANOTHER_MEMBER:
         found = [each for each in _try(family.others, at, plain, figure) if not each.cut_off]
-    return found
+    return list({(each.model, each.computed): each for each in reversed(found)}.values())[::-1]
 
 
 def _try(networks: list[Analysis], at: str | None, reading: Reading, figure: Printed) -> Iterator[Match]:
@@ -130,4 +133,5 @@ def _other_unit(reading: Reading, unit: str, figure: Printed) -> Iterator[Readin
 
 def _in(words: str, unit: str) -> str:
     names = {"kib": "KiB", "mib": "MiB", "gib": "GiB", "kb": "kB", "mb": "MB", "gb": "GB", "ki": "Ki", "mi": "Mi"}
-    return f"{words}, in {names.get(unit, unit)}" if unit else words
+    names |= {"k": "thousands", "m": "millions"}
+    return f"{words}, in {names[unit]}" if unit else words

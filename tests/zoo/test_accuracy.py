@@ -103,4 +103,4 @@ def test_one_network_has_its_accuracy_in_the_total_and_none_in_a_layer(capsys):
 
     main_table = capsys.readouterr().out.split("\n\n")[1].splitlines()
     assert ["total", "56.522"] == main_table[-1].split()
-    assert ["conv1"] == main_table[2].split()
+    assert ["conv1.conv2d"] == main_table[2].split()
