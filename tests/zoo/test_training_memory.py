@@ -1,0 +1,90 @@
+"""The memory of training steps of real models, as torch's own tracker sees it on fake tensors."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.distributed._tools.mem_tracker import MemTracker
+
+import cnnprof
+from tests.helpers import torchvision
+
+BATCH = 4
+UNINITIALISED = {"googlenet": {"init_weights": False}}
+"""Their initialisation looks at values, which fake tensors have not."""
+OPTIMIZERS = {
+    "sgd": lambda parameters, foreach: torch.optim.SGD(parameters, foreach=foreach),
+    "momentum": lambda parameters, foreach: torch.optim.SGD(parameters, momentum=0.9, foreach=foreach),
+    "adam": lambda parameters, foreach: torch.optim.Adam(parameters, foreach=foreach),
+}
+
+
+def peak(name: str, optimizer: str, *, frozen: tuple[str, ...] = (), foreach: bool = False) -> int:
+    """Return the most bytes that are there at once in the second of two steps."""
+    factory = getattr(torchvision.models(), name)
+    with FakeTensorMode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = factory(weights=None, **UNINITIALISED.get(name, {})).train()
+        for parameter, tensor in model.named_parameters():
+            tensor.requires_grad_(not parameter.startswith(frozen))
+        step = OPTIMIZERS[optimizer](filter(lambda each: each.requires_grad, model.parameters()), foreach)
+        images = torch.randn(BATCH, 3, 224, 224)
+        tracker = MemTracker()
+        # As a module the tracker hooks every parameter, which torch refuses for frozen ones; as tensors it only counts.
+        tracker.track_external(step, images, *([*model.parameters(), *model.buffers()] if frozen else [model]))
+        with tracker:
+            for turn in range(2):
+                _train(model, step, images)
+                if turn == 0:
+                    tracker.reset_mod_stats()
+        (found,) = tracker.get_tracker_snapshot("peak").values()
+    return found["Total"]
+
+
+def _train(model: torch.nn.Module, step: torch.optim.Optimizer, images: torch.Tensor) -> None:
+    outputs: Any = model(images)
+    sum(each.sum() for each in (outputs if isinstance(outputs, tuple) else (outputs,))).backward()
+    del outputs
+    step.step()
+    step.zero_grad(set_to_none=True)
+
+
+def error(ours: int, theirs: int) -> float:
+    return (ours - theirs) / theirs
+
+
+@pytest.mark.parametrize(
+    ("name", "optimizer"),
+    [
+        ("alexnet", "adam"), ("vgg11", "sgd"), ("vgg11_bn", "momentum"), ("resnet18", "sgd"), ("resnet18", "adam"),
+        ("resnet50", "adam"), ("squeezenet1_0", "momentum"), ("googlenet", "sgd"), ("mobilenet_v3_small", "adam"),
+        ("shufflenet_v2_x1_0", "sgd"),
+    ],
+)  # fmt: skip
+def test_a_training_step_needs_the_memory_that_torchs_tracker_sees(name, optimizer):
+    ours = cnnprof.analyze(name, batch=BATCH, training=optimizer).training
+
+    assert abs(error(ours.peak_bytes, peak(name, optimizer))) < 0.005
+
+
+def test_a_frozen_prefix_saves_the_memory_that_torchs_tracker_sees():
+    frozen = ("conv1", "bn1", "layer1", "layer2", "layer3")
+    ours = cnnprof.analyze("resnet18", batch=BATCH, training="adam", freeze=[f"{name}*" for name in frozen]).training
+
+    assert abs(error(ours.peak_bytes, peak("resnet18", "adam", frozen=frozen))) < 0.005
+
+
+def test_adam_on_all_parameters_together_needs_the_memory_that_torchs_tracker_sees():
+    ours = cnnprof.analyze("vgg11", batch=BATCH, training="adam").training
+
+    assert abs(error(ours.foreach_peak_bytes, peak("vgg11", "adam", foreach=True))) < 0.005
+
+
+def test_resnet50_at_batch_32_trains_with_adam_in_2928_mib():
+    ours = cnnprof.analyze("resnet50", batch=32, training="adam").training
+
+    assert abs(error(ours.peak_bytes, 2928.32 * 2**20)) < 0.01  # MemTracker, torch 2.13, second step
