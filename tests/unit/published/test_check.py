@@ -9,9 +9,9 @@ from cnnprof.model.analysis import Analysis, Equivalent, Events, Row, Totals, Tr
 from cnnprof.model.claims import Claim
 from cnnprof.model.graph import Container, Edge, Fact, Input, TensorSpec
 from cnnprof.model.plain import from_json, replace, to_json
-from tests.unit.report.samples import peak
 from cnnprof.published.check import check
 from cnnprof.published.quantity import quantity
+from tests.unit.report.samples import peak
 
 
 def row(name: str, channels: int, params: int, **fields: object) -> Row:
@@ -42,8 +42,8 @@ def analysis(*facts: Fact, **fields: object) -> Analysis:
     )
     given: dict[str, object] = {
         "cnnprof_version": "1", "model": "toy", "source": "toy.yaml", "inputs": (Input(name="input", shape=(10,)),),
-        "outputs": {"output": Edge("stage.0.b")}, "batch": 1, "dtype": "float32", "rows": rows, "totals": totals, "memory": peak(),
-        "containers": (Container(path="stage.0", last="stage.0.b"),), "transfers": transfers, "facts": facts,
+        "outputs": {"output": Edge("stage.0.b")}, "batch": 1, "dtype": "float32", "rows": rows, "totals": totals,
+        "memory": peak(), "containers": (Container(path="stage.0", last="stage.0.b"),), "transfers": transfers, "facts": facts,
     }  # fmt: skip
     return Analysis(**(given | fields))  # type: ignore[arg-type]
 
