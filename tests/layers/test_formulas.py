@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from cnnprof.analyzer import analyze
 from cnnprof.errors import LayerError
 from cnnprof.formulas import formulas
+from cnnprof.formulas.explain import explain
 from cnnprof.layers import REGISTRY
 from cnnprof.model.analysis import Analysis
 from cnnprof.model.graph import Edge, Graph, Input, Node, TensorSpec
 from tests.helpers.formula_check import wrong
+from tests.helpers.formulas import value
 
 every_layer = pytest.mark.parametrize("op", sorted(REGISTRY))
 EVERY_EXAMPLE = [(op, n) for op in sorted(REGISTRY) for n in range(len(REGISTRY[op].examples))]
@@ -56,6 +58,18 @@ def test_the_formulas_of_an_example_are_its_cells(op, number):
     found = analysed(one_layer(op, example.args, example.inputs), batch_of(example.inputs))
 
     assert [] == wrong(found, formulas(found))
+
+
+@pytest.mark.parametrize(("op", "number"), EVERY_EXAMPLE)
+@pytest.mark.parametrize("state", [{}, {"frozen": True}, {"when": "train"}], ids=str)
+def test_an_example_can_be_explained_line_by_line(op, number, state):
+    example = REGISTRY[op].examples[number]
+    found = analysed(one_layer(op, example.args, example.inputs, **state), batch_of(example.inputs))
+
+    steps = [step for section in explain(found, "layer").sections for step in section.steps]
+
+    assert [] == [step for step in steps if step.formula is not None and float(value(step.formula)) != step.value]
+    assert {"elements", "ops", "act. memory"} <= {step.name.rpartition(", ")[2] for step in steps}
 
 
 @every_layer
@@ -160,6 +174,7 @@ def test_what_is_shared_or_rests_says_why_it_is_0():
     assert [] == wrong(found, texts)
     assert "0: the weights are counted where they are shared from" == texts[1]["params"]
     assert "3·6·6·4 + 48" == texts[1]["read_bytes"]
+    assert "the weights are counted where they are shared from" == explain(found, "b").step("params").about
     assert "0: works in training only" == texts[2]["cmps"] == texts[2]["activations"]
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from cnnprof.model.explanation import Explanation, Section, Step
+from cnnprof.model.plain import replace
 from cnnprof.report import render
 from cnnprof.report.base import Report, Screen
 from cnnprof.report.derivation import derivation_table
@@ -60,6 +63,20 @@ def test_a_pipe_never_breaks_a_line():
     long = Step(name="macs", formula=" + ".join(["1,000,000·2"] * 40), value=80_000_000)
 
     assert long.formula in shown(long)[-1]
+
+
+@pytest.mark.parametrize("name", ["\x1b[31mred", "a\u202eb", "x\ny", "::error::a"])
+@pytest.mark.parametrize("format_", ["table", "csv", "md"])
+def test_a_name_cannot_act_wherever_it_stands(name, format_):
+    hostile = replace(explanation(Step(name=name, value=name, about=name)), layer=name, model=name)
+
+    text = render(Report(derivation_table(hostile), screen=Screen(width=80, terminal=True)), format_)
+
+    assert not {"\x1b", "\u202e"} & set(text)
+    assert not any(line.lstrip().startswith("::") for line in text.splitlines())
+    assert len(text.splitlines()) == len(
+        render(Report(derivation_table(explanation(Step(name="a", value="a", about="a")))), format_).splitlines()
+    )
 
 
 def test_a_screen_without_unicode_gets_ascii():
