@@ -43,7 +43,8 @@ def analysis(*facts: Fact, **fields: object) -> Analysis:
     given: dict[str, object] = {
         "cnnprof_version": "1", "model": "toy", "source": "toy.yaml", "inputs": (Input(name="input", shape=(10,)),),
         "outputs": {"output": Edge("stage.0.b")}, "batch": 1, "dtype": "float32", "rows": rows, "totals": totals,
-        "memory": peak(), "containers": (Container(path="stage.0", last="stage.0.b"),), "transfers": transfers, "facts": facts,
+        "memory": peak(), "containers": (Container(path="stage.0", last="stage.0.b"),), "transfers": transfers,
+        "facts": facts,
     }  # fmt: skip
     return Analysis(**(given | fields))  # type: ignore[arg-type]
 
