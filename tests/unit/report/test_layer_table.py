@@ -207,11 +207,19 @@ def test_a_sorted_table_is_no_tree():
 
 
 def test_an_unknown_operators_counts_are_unknown_never_zero():
-    counts = [name for name, each in LAYER_COLUMNS.items() if each.column.numeric or name == "window_cut"]
+    numbers = [each for name, each in LAYER_COLUMNS.items() if each.column.numeric or name == "window_cut"]
+    counts = [each.column.id for each in numbers if each.of_layers]
 
     cells = layer_table(with_unknown(), columns=counts).lines[1].cells
 
     assert [UNKNOWN] * len(counts) == list(cells)
+
+
+def test_what_only_a_network_has_no_layer_has():
+    whole = [name for name, each in LAYER_COLUMNS.items() if not each.of_layers]
+
+    assert {"top1_accuracy", "top5_accuracy"} <= set(whole)
+    assert [None] * len(whole) == list(layer_table(with_unknown(), columns=whole).lines[1].cells)
 
 
 def test_what_is_known_of_an_unknown_operator_is_shown():
