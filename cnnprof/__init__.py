@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any
 from cnnprof._version import __version__
 
 if TYPE_CHECKING:
-    from cnnprof.api import ZooEntry, analyze, claims, errata, explain, load, zoo, zoo_entries
+    from cnnprof.api import ZooEntry, analyze, claims, errata, explain, load, transfer_learning, zoo, zoo_entries
     from cnnprof.errors import CnnprofError, LayerError, SpecError, UsageError
     from cnnprof.model.analysis import Analysis
     from cnnprof.model.claims import Claim, Erratum, Ledger
     from cnnprof.model.explanation import Explanation
     from cnnprof.model.graph import Graph
+    from cnnprof.model.transfer_learning import TransferLearning
 
 _HOMES = {
     "analyze": "cnnprof.api", "load": "cnnprof.api", "zoo": "cnnprof.api", "zoo_entries": "cnnprof.api",
     "ZooEntry": "cnnprof.api", "claims": "cnnprof.api", "errata": "cnnprof.api",
     "explain": "cnnprof.api", "Explanation": "cnnprof.model.explanation",
     "Claim": "cnnprof.model.claims", "Erratum": "cnnprof.model.claims", "Ledger": "cnnprof.model.claims",
+    "transfer_learning": "cnnprof.api", "TransferLearning": "cnnprof.model.transfer_learning",
     "Analysis": "cnnprof.model.analysis", "Graph": "cnnprof.model.graph",
     "CnnprofError": "cnnprof.errors", "LayerError": "cnnprof.errors", "SpecError": "cnnprof.errors",
     "UsageError": "cnnprof.errors",
@@ -46,5 +48,6 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "Analysis", "Claim", "CnnprofError", "Erratum", "Explanation", "Graph", "LayerError", "Ledger", "SpecError",
-    "UsageError", "ZooEntry", "__version__", "analyze", "claims", "errata", "explain", "load", "zoo", "zoo_entries",
+    "TransferLearning", "UsageError", "ZooEntry", "__version__", "analyze", "claims", "errata", "explain", "load",
+    "transfer_learning", "zoo", "zoo_entries",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cnnprof.model.claims import Erratum, Ledger
     from cnnprof.model.explanation import Explanation
     from cnnprof.model.memory import Optimizer
+    from cnnprof.model.transfer_learning import TransferLearning
 
 InputSize = str | Sequence[int] | Mapping[str, Any] | None
 
@@ -120,6 +121,48 @@ def _bytes(size: int | str) -> int:
 def peak_bytes(analysis: Analysis) -> int:
     """Return the peak memory of the training step that was asked for, else of an inference."""
     return analysis.memory.peak_bytes if analysis.training is None else analysis.training.peak_bytes
+
+
+def transfer_learning(  # noqa: PLR0913 the options of the command, by name
+    model: str | os.PathLike[str] | Graph,
+    *,
+    classes: int | None = None,
+    last: int = 3,
+    batch: int = 1,
+    input: InputSize = None,  # noqa: A002 - the flags' names
+    dtype: str = "float32",
+    set: Mapping[str, Any] | None = None,  # noqa: A002
+    training: Optimizer = "adam",
+    device: Device = "cpu",
+    fits: int | str | None = None,
+) -> TransferLearning:
+    """Return what it costs to train a new head only, the last layers, or all of a network.
+
+    Args:
+        model: as for ``load``, or a graph.
+        classes: outputs of the new head; by default as many as there are.
+        last: layers with multiply-accumulates that the second strategy trains, the head among them.
+        batch: samples per step.
+        input: as for ``load``.
+        dtype: how floats are stored.
+        set: as for ``load``.
+        training: the optimizer: sgd, momentum or adam.
+        device: whose operators train: cpu or cuda.
+        fits: bytes, or ``"16GiB"``; also the largest batch whose training step needs no more.
+
+    Raises:
+        UsageError: an argument that does not fit.
+        SpecError: the specification is refused.
+        LayerError: a count passes 2^63 − 1, or the new head does not fit.
+    """
+    from cnnprof import fine_tuning
+
+    graph = model if isinstance(model, Graph) else load(model, input=input, set=set)
+
+    def cost(network: Graph) -> Analysis:
+        return analyze(network, batch=batch, dtype=dtype, training=training, device=device, fits=fits)
+
+    return fine_tuning.transfer_learning(graph, cost, classes=classes, last=last)
 
 
 def claims(model: str | os.PathLike[str] | Graph) -> Ledger:

@@ -44,6 +44,7 @@ TIERS = {
     "budget": 6,
     "differ": 6,
     "placement": 6,
+    "fine_tuning": 6,
     "api": 7,
     "cli": 8,
     "__main__": 8,

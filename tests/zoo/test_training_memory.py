@@ -29,13 +29,13 @@ def peak(name: str, optimizer: str, *, frozen: tuple[str, ...] = (), foreach: bo
     with FakeTensorMode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = factory(weights=None, **UNINITIALISED.get(name, {})).train()
-        for parameter, tensor in model.named_parameters():
-            tensor.requires_grad_(not parameter.startswith(frozen))
-        step = OPTIMIZERS[optimizer](filter(lambda each: each.requires_grad, model.parameters()), foreach)
+        for path, module in model.named_modules():
+            if frozen and path.startswith(frozen):
+                _freeze(module)
+        step = OPTIMIZERS[optimizer](model.parameters(), foreach)
         images = torch.randn(BATCH, 3, 224, 224)
         tracker = MemTracker()
-        # As a module the tracker hooks every parameter, which torch refuses for frozen ones; as tensors it only counts.
-        tracker.track_external(step, images, *([*model.parameters(), *model.buffers()] if frozen else [model]))
+        tracker.track_external(model, step, images)
         with tracker:
             for turn in range(2):
                 _train(model, step, images)
@@ -43,6 +43,13 @@ def peak(name: str, optimizer: str, *, frozen: tuple[str, ...] = (), foreach: bo
                     tracker.reset_mod_stats()
         (found,) = tracker.get_tracker_snapshot("peak").values()
     return found["Total"]
+
+
+def _freeze(module: torch.nn.Module) -> None:
+    """Make buffers of a module's parameters: the same to autograd, and the tracker hooks every parameter there is."""
+    for name, parameter in list(module.named_parameters(recurse=False)):
+        delattr(module, name)
+        module.register_buffer(name, parameter.detach())
 
 
 def _train(model: torch.nn.Module, step: torch.optim.Optimizer, images: torch.Tensor) -> None:
