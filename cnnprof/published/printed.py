@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from cnnprof.errors import UsageError
 
-_PRINTED = re.compile(r"(?P<whole>\d+|\d{1,3}(?:,\d{3})+)(?:\.(?P<decimals>\d+))?(?:e(?P<power>\d+))?")
+_PRINTED = re.compile(r"(?P<whole>\d+|\d{1,3}(?:,\d{3})+)(?:\.(?P<decimals>\d+))?(?:e(?P<power>\d{1,2}))?", re.ASCII)
+_LONGEST = 40
+"""Characters; every count has fewer, and arithmetic on longer ones need not end."""
 
 
 class Printed(NamedTuple):
@@ -51,7 +53,7 @@ def printed(text: str) -> Printed:
         UsageError: it is no number.
     """
     match = _PRINTED.fullmatch(text)
-    if match is None:
+    if match is None or len(text) > _LONGEST:
         raise UsageError(f"the value of a fact is a number such as 1,792 or 3.8e9, got {text!r}", code="bad-value")
     whole, decimals = match["whole"].replace(",", ""), match["decimals"] or ""
     return Printed(

@@ -42,7 +42,7 @@ def test_another_number_is_written_in_the_same_notation(text, shown):
     assert shown == printed(text).write(3_857_973_248)
 
 
-@pytest.mark.parametrize("text", ["many", "-1", "12,34", "1e-3", "", "3.8B"])
+@pytest.mark.parametrize("text", ["many", "-1", "12,34", "1e-3", "", "3.8B", "1e999999999", "9" * 41, "²", "٣"])
 def test_anything_else_is_no_printed_number(text):
     with pytest.raises(UsageError) as caught:
         printed(text)
