@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cnnprof.model.analysis import AxisField, Note, ReceptiveField
 from cnnprof.model.graph import Edge, Input, Shape
+from cnnprof.model.plain import Plain
 from cnnprof.shapes import MOST_PHASES, Reads, Taps, Window, sliding
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Reader(Protocol):
         ...
 
 
-class Seen(NamedTuple):
+class Seen(Plain, frozen=True):
     """What a tensor's units see: per input axis the taps on it, None where they do not depend on that axis."""
 
     axes: tuple[Taps | None, ...]

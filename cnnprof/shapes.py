@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from operator import mul
 from typing import Literal, NamedTuple
@@ -40,8 +41,9 @@ class Window(NamedTuple):
         With ``ceil_mode`` the quotient is rounded up, but no window starts behind the input and its low padding
         (torch.nn.MaxPool2d's rule).
         """
-        if not self.ceil_mode:
-            return (self.padded - self.span) // self.stride + 1
+        if not self.ceil_mode:  # asked a dozen times per layer: without a step over other properties
+            span = self.kernel if self.dilation == 1 else self.dilation * (self.kernel - 1) + 1
+            return (self.size + self.pad_low + self.pad_high - span) // self.stride + 1
         count = -((self.span - self.padded) // self.stride) + 1
         return count - 1 if (count - 1) * self.stride >= self.size + self.pad_low else count
 
@@ -128,6 +130,7 @@ Steps = tuple[int, int]
 """How many steps, and how far each goes: the numbers 0, step, 2·step, …."""
 
 
+@lru_cache(maxsize=1024)  # the axes of a square image ask the same, and so do the blocks of a network
 def _sums_within(first: Steps, second: Steps, low: int, size: int) -> int:
     """Return how many pairs, a number of ``first`` and one of ``second``, have a sum in [low, low + size)."""
     return _sums_below(first, second, low + size) - _sums_below(first, second, low)

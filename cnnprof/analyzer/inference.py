@@ -20,16 +20,15 @@ def inference_memory(
     dies after its last reader, network inputs and outputs never. There is no workspace and no rounding of an allocator.
     """
     readers = last_readers(graph, rows, _kept(graph, rows))
-    first = _run(graph, rows, tensors, readers, Heap())
-    again = _run(graph, rows, tensors, readers, Heap(until=first.peak_at))
+    heap = _run(graph, rows, tensors, readers)
     weights = totals.param_bytes + totals.buffer_bytes
     return InferenceMemory(
-        peak_bytes=weights + max(first.peak, 0),
+        peak_bytes=weights + max(heap.peak, 0),
         param_bytes=totals.param_bytes,
         buffer_bytes=totals.buffer_bytes,
-        tensor_bytes=max(first.peak, 0),
-        layer=first.peak_layer,
-        alive=again.alive,
+        tensor_bytes=max(heap.peak, 0),
+        layer=heap.peak_layer,
+        alive=heap.alive,
     )
 
 
@@ -74,12 +73,9 @@ def place_outputs(row: Row, storage: str, places: dict[Edge, int], heap: Heap) -
 
 
 def _run(
-    graph: Graph,
-    rows: Sequence[Row],
-    tensors: Mapping[Edge, TensorSpec],
-    readers: Mapping[str, Sequence[Edge]],
-    heap: Heap,
+    graph: Graph, rows: Sequence[Row], tensors: Mapping[Edge, TensorSpec], readers: Mapping[str, Sequence[Edge]]
 ) -> Heap:
+    heap = Heap()
     places = {Edge(each.name): heap.allocate(each.name, "input", tensors[Edge(each.name)]) for each in graph.inputs}
     for row in rows:
         heap.running = row.name

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from cnnprof.analyzer.gradients import Gradients
 from cnnprof.errors import LayerError, UsageError
@@ -11,7 +12,8 @@ from cnnprof.layers import REGISTRY, Layer, of
 from cnnprof.layers.backward import Product
 from cnnprof.layers.base import Pads, Storage
 from cnnprof.model.analysis import Equivalent, Events, Row
-from cnnprof.model.graph import Edge, Graph, Node, TensorSpec
+from cnnprof.model.graph import DTYPE_BYTES, Edge, Graph, Node, TensorSpec
+from cnnprof.model.plain import Plain
 from cnnprof.receptive import ReceptiveFields
 from cnnprof.shapes import Window
 
@@ -22,7 +24,7 @@ _STATISTICS = ("running_mean", "running_var")
 Tensors = tuple[TensorSpec, ...]
 
 
-class Counts(NamedTuple):
+class Counts(Plain, frozen=True, kw_only=True):
     """What an operator with these arguments and inputs costs, wherever it stands."""
 
     layer: Layer
@@ -72,30 +74,32 @@ class Counter:
         return found
 
     def _count(self, layer: Layer, inputs: Tensors, zeros: Pads | None) -> Counts:
-        outputs = layer.outputs(inputs)
-        events, windows = layer.events(inputs, outputs), layer.windows(inputs)
-        sizes = {name: TensorSpec(shape, self.dtype) for name, shape in layer.parameters(inputs).items()}
+        computed = layer.outputs(inputs)
+        events, windows = layer.events(inputs, computed), layer.windows(inputs)
+        outputs = tuple([stored(tensor, self.dtype) for tensor in computed])
+        sizes = {name: math.prod(shape) for name, shape in layer.parameters(inputs).items()}
+        params = sum(sizes.values())
         buffers = {name: stored(tensor, self.dtype) for name, tensor in layer.buffers(inputs).items()}
         found = Counts(
             layer=layer,
-            outputs=tuple([stored(tensor, self.dtype) for tensor in outputs]),
-            params=_elements(sizes.values()),
-            bias_params=_elements(tensor for name, tensor in sizes.items() if name.endswith("bias")),
-            param_bytes=_bytes(sizes.values()),
+            outputs=outputs,
+            params=params,
+            bias_params=sum([size for name, size in sizes.items() if name.endswith("bias")]),
+            param_bytes=params * DTYPE_BYTES[self.dtype],
             buffers=_elements(buffers.values()),
-            statistics=_elements(tensor for name, tensor in buffers.items() if name in _STATISTICS),
+            statistics=_elements([tensor for name, tensor in buffers.items() if name in _STATISTICS]),
             buffer_bytes=_bytes(buffers.values()),
             events=events,
-            useful_macs=layer.useful_macs(inputs, outputs, zeros) if events.macs else 0,
-            products=layer.products(inputs, outputs) if events.macs else (),
+            useful_macs=layer.useful_macs(inputs, computed, zeros) if events.macs else 0,
+            products=layer.products(inputs, computed) if events.macs else (),
             storage=layer.storage(),
             zeros=layer.zeros(inputs),
             input_bytes=_bytes(inputs),
-            output_bytes=_bytes(stored(tensor, self.dtype) for tensor in outputs),
+            output_bytes=_bytes(outputs),
             output_elements=_elements(outputs),
             windows=windows,
             window_cut=None if windows is None else tuple([_cut(window) for window in windows]),
-            equivalent=layer.equivalent(inputs, outputs),
+            equivalent=layer.equivalent(inputs, computed),
         )
         _check_limit(found)
         return found

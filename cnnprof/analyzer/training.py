@@ -37,10 +37,9 @@ def training_memory(task: Task, totals: Totals, optimizer: Optimizer) -> Trainin
     """
     step = _Step(task, Heap())
     step.run()
-    again = _Step(task, Heap(until=step.heap.peak_at))
-    again.run()
+    alive = step.heap.alive
     parts = Counter[str]()
-    for each in again.heap.alive:
+    for each in alive:
         parts[each.what] += each.bytes
     trained = step.trained
     used = optimizer_memory(optimizer, trained, task.device)
@@ -63,7 +62,7 @@ def training_memory(task: Task, totals: Totals, optimizer: Optimizer) -> Trainin
         foreach_peak_bytes=steady + max(step.heap.peak, updating + used.foreach_temporary),
         phase="optimizer" if in_step else step.phase,
         layer=None if in_step else step.heap.peak_layer,
-        alive=() if in_step else again.heap.alive,
+        alive=() if in_step else alive,
     )
 
 

@@ -38,15 +38,16 @@ def fitting_sizes(tensor: TensorSpec, windows: Sequence[Window]) -> tuple[int, .
     Raises:
         LayerError: a window is larger than its padded input.
     """
-    for window in windows:
-        if window.output < 1:
+    sizes = tuple([window.output for window in windows])
+    for window, size in zip(windows, sizes, strict=True):
+        if size < 1:
             raise LayerError(
                 f"kernel of {window.span} (dilation·(kernel − 1) + 1) does not fit into {window.padded} "
                 f"(input {text(tensor.shape)} with padding)",
                 argument="kernel_size",
                 code="bad-shape",
             )
-    return tuple(window.output for window in windows)
+    return sizes
 
 
 def useful_taps(windows: Sequence[Window], zeros: Pads | None, *, stored: bool = False) -> int:

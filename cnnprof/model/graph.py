@@ -5,6 +5,7 @@ Nothing here knows what an operator does; ``cnnprof.layers.of(node)`` gives the 
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from cnnprof.model.plain import Plain
@@ -28,10 +29,7 @@ class TensorSpec(Plain, frozen=True):
     @property
     def numel(self) -> int:
         """Number of elements."""
-        product = 1
-        for size in self.shape:
-            product = product * size
-        return product
+        return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
