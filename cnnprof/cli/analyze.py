@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from cnnprof.cli.commands import Command
-from cnnprof.cli.parameters import DEVICES, OPTIMIZERS, complete_model, memory, names, numbers, settings
+from cnnprof.cli.parameters import complete_model, names, numbers, settings
 from cnnprof.errors import UsageError
 from cnnprof.report import FORMATS, SUFFIXES, render
 
@@ -37,7 +37,7 @@ class Options(NamedTuple):
     training: Any
     device: Any
     input_grad: bool
-    fits: int | None
+    fits: str | None
     depth: int | None
     columns: tuple[str, ...] | None
     sort: str | None
@@ -62,10 +62,10 @@ class Options(NamedTuple):
 @click.option("--layout", type=click.Choice(["chw", "hwc"]), default="chw", help="Where shapes show their channels.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another value of a parameter.")
 @click.option("--freeze", multiple=True, metavar="GLOB", help="Layers that do not train, by their full names.")
-@click.option("--training", type=click.Choice(OPTIMIZERS), help="Add the memory of a training step.")
-@click.option("--device", type=click.Choice(DEVICES), default="cpu", help="Whose operators keep what for the backward.")
+@click.option("--training", metavar="OPTIMIZER", help="Add the memory of a training step: sgd, momentum, adam.")
+@click.option("--device", metavar="DEVICE", default="cpu", help="cpu or cuda: what training keeps differs.")
 @click.option("--input-grad", is_flag=True, help="The network's inputs require gradients too.")
-@click.option("--fits", callback=memory, metavar="SIZE", help="The largest batch in a memory such as 16GiB.")
+@click.option("--fits", metavar="SIZE", help="The largest batch in a memory such as 16GiB.")
 @click.option("--depth", type=click.IntRange(1), metavar="N", help="Add up blocks below this level of names.")
 @click.option("--columns", callback=names, metavar="A,B,...", help="The columns to show.")
 @click.option("--sort", metavar="COLUMN", help="Sort by a column, largest first.")

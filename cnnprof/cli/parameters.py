@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-OPTIMIZERS = ("sgd", "momentum", "adam")
-DEVICES = ("cpu", "cuda")
-"""As in the library, which is not imported for --help."""
 LARGEST = 2**31 - 1
 DIGITS = 20
 """More digits than these are not read: turning a million digits into a number takes long."""
@@ -35,16 +32,6 @@ def names(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tu
     if found is not None and not all(found):
         raise click.BadParameter(f"{value!r} has an empty name in it")
     return found
-
-
-def memory(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
-    """Return the bytes in ``16GiB``."""
-    from cnnprof.units import parse_bytes
-
-    try:
-        return None if value is None else parse_bytes(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 def settings(given: Sequence[str]) -> dict[str, Any]:

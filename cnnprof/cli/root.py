@@ -22,7 +22,10 @@ COMMANDS = {
     "analyze": ("cnnprof.cli.analyze:analyze", "Count what every layer of a network costs."),
     "claims": ("cnnprof.cli.claims:claims", "Compare published figures with what is counted."),
     "explain": ("cnnprof.cli.explain:explain", "Derive a layer's figures step by step, or explain an error."),
-    "transfer": ("cnnprof.cli.transfer:transfer", "Show what it costs to train parts of a network only."),
+    "transfer": (
+        "cnnprof.cli.transfer:transfer",
+        "Show what training a new head, the last layers or all costs.",
+    ),
     "zoo": ("cnnprof.cli.zoo:zoo", "List the networks that come with cnnprof, or show one."),
     "init": ("cnnprof.cli.init:init", "Write a commented specification to start from."),
     "schema": ("cnnprof.cli.schema:schema", "Print the JSON Schema of specifications."),

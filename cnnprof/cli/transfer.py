@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cnnprof.cli.commands import Command
-from cnnprof.cli.parameters import DEVICES, OPTIMIZERS, complete_model, memory, settings
+from cnnprof.cli.parameters import complete_model, settings
 from cnnprof.report import FORMATS, SUFFIXES, render
 
 
@@ -19,9 +19,9 @@ from cnnprof.report import FORMATS, SUFFIXES, render
 @click.option("--input", "size", metavar="CxHxW", help="Another input size, such as 3x224x224.")
 @click.option("--dtype", default="float32", metavar="TYPE", help="How floats are stored: float32, float16 ...")
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="Another value of a parameter.")
-@click.option("--training", type=click.Choice(OPTIMIZERS), default="adam", help="The optimizer.")
-@click.option("--device", type=click.Choice(DEVICES), default="cpu", help="Whose operators keep what for the backward.")
-@click.option("--fits", callback=memory, metavar="SIZE", help="The largest batch in a memory such as 16GiB.")
+@click.option("--training", metavar="OPTIMIZER", default="adam", help="sgd, momentum or adam.")
+@click.option("--device", metavar="DEVICE", default="cpu", help="cpu or cuda: what training keeps differs.")
+@click.option("--fits", metavar="SIZE", help="The largest batch in a memory such as 16GiB.")
 @click.option("-f", "--format", "chosen", type=click.Choice(list(FORMATS)), help="How to print.")
 @click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", help="Write to FILE, format by its suffix.")
 @click.option("--quiet", is_flag=True, help="Do not name the files written.")
@@ -29,7 +29,7 @@ def transfer(
     model: str, size: str | None, given: tuple[str, ...], chosen: str | None, outputs: tuple[str, ...],
     *, quiet: bool, **options: Any,
 ) -> int:  # fmt: skip
-    """Show what it costs to train a new head, the last layers, or all of MODEL.
+    """Show what training a new head, the last layers or all costs.
 
     Trainable and frozen parameters, FLOPs of forward and backward, and the memory of a training step. The head is the
     last layer with weights; --classes gives it another number of outputs. --last counts convolutions and linear layers

@@ -23,7 +23,9 @@ def first_line(text: str) -> str:
 def test_the_list_of_commands_is_complete(capsys):
     listed = re.findall(r"^  ([a-z-]+)  +\S", help_of(capsys).split("Commands:")[1], re.MULTILINE)
 
-    assert ["analyze", "claims", "explain", "zoo", "init", "schema", "doctor", "completion"] == listed == list(COMMANDS)
+    expected = ["analyze", "claims", "explain", "transfer", "zoo", "init", "schema", "doctor", "completion"]
+
+    assert expected == listed == list(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -66,7 +66,7 @@ def peak(params=0, *alive):
     size = sum(each.bytes for each in tensors)
     return InferenceMemory(
         peak_bytes=4 * params + size, param_bytes=4 * params, buffer_bytes=0, tensor_bytes=size,
-        layer=alive[-1][0] if alive else None, alive=tensors,
+        layer=None, alive=tensors,
     )  # fmt: skip
 
 

@@ -153,6 +153,10 @@ buffers                                      0  elements
 parameter memory                         1,128  bytes     1.10 KiB
 MACs                                     4,048  MACs      4.048 k
 FLOPs (2 per MAC)                        8,096  FLOPs     8.096 k
+useful MACs (no padding)                     0  MACs
+input gradient MACs                          0  MACs
+weight gradient MACs                         0  MACs
+training FLOPs                               0  FLOPs
 operations                               8,288  ops       8.288 k
 """
         in text

@@ -86,8 +86,8 @@ def test_several_results_are_one_line_each():
     table = summary_table([small(), blocks()])
 
     assert (
-        Line(("net", 1, ((3, 8, 8),), "float32", 4, 282, 4048, 8096, 8288, 1256, 1128)),
-        Line(("net", 1, ((3, 8, 8),), "float32", 22, 7690, 20000, 40000, 40000, 43048, 30760)),
+        Line(("net", 1, ((3, 8, 8),), "float32", 4, 282, 4048, 8096, 8288, 1256, 1128, 1896)),
+        Line(("net", 1, ((3, 8, 8),), "float32", 22, 7690, 20000, 40000, 40000, 43048, 30760, 31528)),
     ) == table.lines
 
 
@@ -132,11 +132,11 @@ def test_a_note_that_every_batch_repeats_is_said_once():
 def test_a_report_of_one_result_is_its_layers_and_totals():
     found = report([small()])
 
-    assert ("layers", ["totals"]) == (found.main.id, [table.id for table in found.extra])
+    assert ("layers", ["totals", "memory"]) == (found.main.id, [table.id for table in found.extra])
 
 
 def test_a_report_of_a_network_over_devices_has_their_traffic():
-    assert ["totals", "transfers"] == [table.id for table in report([two_places()]).extra]
+    assert ["totals", "memory", "transfers"] == [table.id for table in report([two_places()]).extra]
 
 
 def test_a_report_of_several_results_is_their_summary():
