@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 import cnnprof
-from cnnprof.published.check import check
 from cnnprof.model.graph import Edge
+from cnnprof.published.check import check
 from tests.helpers import torchvision
 
 TABLE_1 = {
