@@ -60,9 +60,8 @@ def visible(value: str) -> str:
     That is: control characters (ESC, newlines, C1), bidirectional and other invisible characters, lone surrogates,
     and the marks of workflow commands.
     """
-    if value.isascii() and value.isprintable():
-        shown = value
-    else:
+    shown = value
+    if not value.isprintable():
         shown = "".join(char if char.isprintable() else _escaped(char) for char in value)
     return _COMMAND.sub(lambda found: f"{found[1] or ''}\\x{ord(found[0][-1]):02x}", shown)
 

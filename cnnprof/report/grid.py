@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from cnnprof.report.base import AtLeast, Column, Line, Screen, Table, Value
@@ -146,9 +147,10 @@ def cells_wide(value: str) -> int:
     """Return how many columns of a terminal a text takes: Chinese characters two, combining marks none."""
     if value.isascii():
         return len(value)
-    return sum(_char_wide(char) for char in value)
+    return sum(map(_char_wide, value))
 
 
+@lru_cache(maxsize=1024)  # the × of every shape
 def _char_wide(char: str) -> int:
     if unicodedata.category(char) in {"Mn", "Me"}:
         return 0

@@ -86,8 +86,8 @@ def _grid(found: Grid, screen: Screen) -> Iterator[Pieces]:
 
 
 def _row(found: Grid, texts: tuple[str, ...]) -> str:
-    bar = " " * (found.bar + GAP)
-    parts = (_aligned(found, at, text) + (bar if at == found.bar_after else "") for at, text in enumerate(texts))
+    bar, bar_after = " " * (found.bar + GAP), found.bar_after
+    parts = (_aligned(found, at, text) + (bar if at == bar_after else "") for at, text in enumerate(texts))
     return (" " * GAP).join(parts)
 
 
@@ -97,11 +97,11 @@ def _aligned(found: Grid, at: int, text: str) -> str:
 
 
 def _line(found: Grid, line: GridLine, screen: Screen) -> Pieces:
-    pieces = []
+    pieces, bar_after = [], found.bar_after
     for at, text in enumerate(line.texts):
         pieces.append(Piece(" " * GAP if at else "", line.role))
         pieces.append(Piece(_aligned(found, at, text), line.marks[at] or line.role))
-        if at == found.bar_after:
+        if at == bar_after:
             bar = _bar(line.bar, found.bar, screen) if line.bar else ""
             pieces.append(Piece(" " * GAP + bar + " " * (found.bar - len(bar)), "bar"))
     return pieces
