@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -30,7 +31,7 @@ class Options(NamedTuple):
     models: tuple[str, ...]
     batches: tuple[int, ...]
     sizes: tuple[str, ...]
-    dtype: str
+    dtypes: tuple[str, ...]
     layout: Layout
     settings: tuple[str, ...]
     freeze: tuple[str, ...]
@@ -51,14 +52,14 @@ class Options(NamedTuple):
     @property
     def several(self) -> bool:
         """True where more than one result is asked for."""
-        return len(self.models) * len(self.batches) * max(1, len(self.sizes)) > 1
+        return len(self.models) * len(self.batches) * len(self.dtypes) * max(1, len(self.sizes)) > 1
 
 
 @click.command(cls=Command)
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...", shell_complete=complete_model)
 @click.option("--batch", "batches", callback=numbers, default="1", metavar="N,...", help="Samples per forward.")
 @click.option("--input", "sizes", multiple=True, metavar="CxHxW", help="Another input size, such as 3x224x224.")
-@click.option("--dtype", default="float32", metavar="TYPE", help="How floats are stored: float32, float16 ...")
+@click.option("--dtype", "dtypes", callback=names, default="float32", metavar="TYPE,...", help="How floats are stored.")
 @click.option("--layout", type=click.Choice(["chw", "hwc"]), default="chw", help="Where shapes show their channels.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another value of a parameter.")
 @click.option("--freeze", multiple=True, metavar="GLOB", help="Layers that do not train, by their full names.")
@@ -81,9 +82,9 @@ def analyze(**given: Any) -> int:
     A MODEL is a name of the zoo (vgg16), a specification's path (net.yaml, net.yaml#variant), "-" for standard input,
     or a one-line pattern such as "INPUT 3x32x32 -> [CONV3-64 -> RELU]*2 -> FC-10".
 
-    One result shows its layers. Several models, batches (--batch 1,8) or input sizes (--input repeated) give one line
-    each, which --columns, --sort and --top choose from. --set, --freeze and -o can be repeated too; -o - is standard
-    output.
+    One result shows its layers. Several models, batches (--batch 1,8), input sizes (--input repeated) or ways to store
+    floats (--dtype float32,int8) give one line each, which --columns, --sort and --top choose from. --set, --freeze
+    and -o can be repeated too; -o - is standard output.
     """
     from cnnprof.cli.attempts import Attempts
     from cnnprof.cli.output import deliver, targets
@@ -103,7 +104,7 @@ def _check(options: Options) -> None:
     if options.several and options.depth is not None:
         raise UsageError(
             "--depth: several results are shown in one line each, without their layers",
-            hint="analyze one model, batch and input at a time",
+            hint="analyze one model, batch, input and dtype at a time",
         )
 
 
@@ -131,9 +132,9 @@ def _results(options: Options, attempts: Attempts) -> Iterator[Analysis]:
 def _batches(model: str, graph: Graph, options: Options, attempts: Attempts) -> Iterator[Analysis]:
     from cnnprof import api
 
-    for batch in options.batches:
+    for batch, dtype in product(options.batches, options.dtypes):
         analysis = attempts(
-            model, api.analyze, graph, batch=batch, dtype=options.dtype, freeze=options.freeze,
+            model, api.analyze, graph, batch=batch, dtype=dtype, freeze=options.freeze,
             training=options.training, device=options.device, input_grad=options.input_grad, fits=options.fits,
             formulas=options.formulas,
         )  # fmt: skip

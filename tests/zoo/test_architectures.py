@@ -125,3 +125,20 @@ def test_unet_crops_what_it_skips_to_the_size_of_what_comes_up():
 
 def test_a_padded_unet_crops_nothing():
     assert [] == [row.name for row in cnnprof.analyze("unet_padded").rows if row.op == "slice"]
+
+
+def test_an_inception_module_alone_costs_what_row_3a_of_the_table_says():
+    totals = cnnprof.analyze("inception_module").totals
+    alone, inside = cnnprof.analyze("inception_module"), cnnprof.analyze("googlenet_2014")
+    there = [row for row in inside.rows if row.name.startswith("inception3a.")]
+
+    assert (163_696, 163_328, 128_049_152) == (totals.params, totals.params - totals.bias_params, totals.macs)
+    assert (1, 256, 28, 28) == alone.rows[-1].outputs[0].shape
+    assert (totals.params, totals.macs) == (sum(row.params for row in there), sum(row.macs for row in there))
+
+
+def test_reductions_save_an_inception_module_more_than_half_of_its_work():
+    naive = cnnprof.analyze("inception_naive")
+
+    assert (387_296, 303_464_448) == (naive.totals.params, naive.totals.macs)
+    assert (1, 416, 28, 28) == naive.rows[-1].outputs[0].shape
