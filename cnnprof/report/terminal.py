@@ -1,7 +1,7 @@
 """The table for people: coloured on a terminal that wants it, plain everywhere else. The one home of rich.
 
-rich takes some 45 ms to import, so it is imported only where colour is printed. Names reach it as ``Text``, never as
-markup: ``[/]`` and ``[link=…]`` are shown as they are.
+rich is imported only where colour is printed, and of it only the styles: its console takes longer to import than a
+network to analyse. Names never reach it as markup: ``[/]`` and ``[link=…]`` are shown as they are.
 """
 
 from __future__ import annotations
@@ -28,22 +28,26 @@ def render(report: Report) -> str:
     """Return the tables as text, with colour where ``report.screen`` has it."""
     if not report.screen.colour:
         return plain.render(report)
-    from io import StringIO
+    from rich.color import ColorSystem
+    from rich.style import Style
 
-    from rich.console import Console
+    styles = {part: Style.parse(style) for part, style in _STYLES.items()}
 
-    console = Console(
-        file=StringIO(), width=report.screen.width, force_terminal=True, color_system="standard", legacy_windows=False
-    )
-    with console.capture() as captured:
-        _print(console, report)
-    return captured.get()
+    def coloured(piece: plain.Piece) -> str:
+        style = styles.get(piece.part)
+        return piece.text if style is None else style.render(piece.text, color_system=ColorSystem.STANDARD)
+
+    return "".join("".join(map(coloured, _stripped(pieces))) + "\n" for pieces in plain.lines(report))
 
 
-def _print(console: Console, report: Report) -> None:
-    # soft_wrap: a line that is too long is the terminal's to wrap; cutting it would cut digits.
-    for text in _texts(report):
-        console.print(text, soft_wrap=True, highlight=False, markup=False, emoji=False)
+def _stripped(pieces: plain.Pieces) -> plain.Pieces:
+    """Return a line without the blanks at its end."""
+    found = list(pieces)
+    while found:
+        last = found.pop()
+        if kept := last.text.rstrip():
+            return [*found, last._replace(text=kept)]
+    return found
 
 
 def _texts(report: Report) -> Iterator[Text]:
