@@ -87,6 +87,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
+        "threads": os.environ.get("OMP_NUM_THREADS"),
         "load_before": [round(each, 2) for each in os.getloadavg()],
     }
 
@@ -103,9 +104,10 @@ def _processor() -> str:
 def described(where: Mapping[str, Any]) -> str:
     """Return ``machine()`` as one line."""
     load = " ".join(map(str, where["load_before"]))
+    threads = f", OMP_NUM_THREADS={where['threads']}" if where["threads"] else ""
     return (
         f"{where['date']}, {where['processor']}, {where['cores']} cores, {where['system']}, "
-        f"Python {where['python']}, load {load}"
+        f"Python {where['python']}{threads}, load {load}"
     )
 
 

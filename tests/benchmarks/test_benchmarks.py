@@ -1,0 +1,165 @@
+"""Each benchmark runs, its table has its columns, and what it compares is the same network. Never how fast."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.helpers.processes import ROOT
+
+FOLDER = ROOT / "benchmarks"
+MEASURED = {"cpu_median_s", "cpu_min_s", "wall_median_s", "peak_mib"}
+
+
+def quick(script: str) -> dict[str, Any]:
+    """What a benchmark prints as JSON, in its quick mode."""
+    done = subprocess.run(
+        [sys.executable, FOLDER / f"{script}.py", "--quick", "--json"], capture_output=True, text=True, check=False
+    )
+    assert (0, "") == (done.returncode, done.stderr if done.returncode else "")
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def tools() -> dict[str, Any]:
+    return quick("against_tools")
+
+
+@pytest.fixture(scope="module")
+def library() -> dict[str, Any]:
+    return quick("library")
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """A benchmark as a module, as Python finds it beside the other one."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return __import__
+
+
+# -- beside other tools -----------------------------------------------------------------------------------------------
+
+
+def test_it_measures_cnnprof_and_the_two_tools_that_everybody_uses(tools):
+    processes = [each["process"] for each in tools["processes"]]
+
+    assert [
+        "cnnprof analyze", "cnnprof analyze, terminal", "import torchvision", "torchinfo", "fvcore",
+    ] == processes  # fmt: skip
+
+
+def test_every_process_has_its_times_memory_and_ratios(tools):
+    ratios = {f"{name}_ratio" for name in MEASURED}
+
+    assert [] == [each["process"] for each in tools["processes"] if not (MEASURED | ratios) <= each.keys()]
+    assert [] == [(each["process"], name) for each in tools["processes"] for name in MEASURED if not each[name] > 0]
+    assert {1} == {tools["processes"][0][name] for name in ratios}
+
+
+def test_all_count_the_parameters_that_torchvision_publishes(tools):
+    counted = {each["process"]: each["params"] for each in tools["processes"] if "params" in each}
+
+    assert 4 == len(counted)
+    assert {1_235_496} == set(counted.values())
+
+
+def test_the_multiply_accumulates_differ_by_what_a_tool_is_known_to_count_besides(tools):
+    besides = {
+        each["process"]: (each["macs_besides"], each["besides"]) for each in tools["processes"] if "macs" in each
+    }
+
+    assert {
+        "cnnprof analyze": (0, None),
+        "cnnprof analyze, terminal": (0, None),
+        "torchinfo": (2_589_352, "biases"),
+        "fvcore": (169_000, "pooling"),  # 1,000 channels of 13×13
+    } == besides
+    assert {True} == {each["agrees"] for each in tools["processes"] if "agrees" in each}
+
+
+def test_a_tool_that_counted_another_network_would_be_told(module):
+    ours, extra = {"params": 100, "macs": 1_000}, {"biases": 7, "pooling": 3}
+    agreement = module("against_tools").agreement
+
+    assert True is agreement("torchinfo", {"params": 100, "macs": 1_007}, ours, extra)["agrees"]
+    assert False is agreement("torchinfo", {"params": 100, "macs": 1_000}, ours, extra)["agrees"]
+    assert False is agreement("fvcore", {"params": 99, "macs": 1_003}, ours, extra)["agrees"]
+    assert None is agreement("thop", {"params": 100, "macs": 1_234}, ours, extra)["agrees"]
+
+
+def test_the_table_of_the_tools_has_these_columns_and_a_line_per_process(tools, module):
+    titles, rule, *lines = module("against_tools").text(tools["processes"]).splitlines()
+
+    assert "process CPU median CPU min wall median peak memory × CPU × min × memory params MACs" == " ".join(
+        titles.split()
+    )
+    assert {"-"} == set(rule)
+    assert [each["process"] for each in tools["processes"]] == [line.split("  ")[0] for line in lines]
+    assert "+169,000 pooling" in lines[-1]
+
+
+def test_figures_say_where_and_when_they_were_made(tools, library, module):
+    for found in (tools, library):
+        line = module("measuring").described(found["machine"])
+
+        assert found["machine"]["date"] in line
+        assert f"Python {sys.version.split()[0]}" in line
+        assert "load " in line
+    assert {"cnnprof", "torch", "torchvision", "torchinfo", "fvcore"} == set(tools["machine"]["versions"])
+
+
+# -- the library ------------------------------------------------------------------------------------------------------
+
+
+def test_it_measures_networks_of_the_zoo_and_two_kinds_of_growing_ones(library):
+    layers = {each["network"]: each["layers"] for each in library["analysis"]}
+
+    assert {
+        "vgg16": 40, "resnet50": 175, "efficientnet_b7": 864, "resnet1202": 4_212,
+        "chain of 20": 20, "chain of 100": 100, "chain of 1,000": 1_000,
+        "residual of 20": 33, "residual of 100": 96, "residual of 1,000": 999,
+    } == layers  # fmt: skip
+    assert [] == [each for each in library["analysis"] if not 0 < each["best_us"] <= each["median_us"]]
+
+
+def test_it_says_how_time_grows_what_reading_takes_and_what_variants_take(library):
+    assert {"chain", "residual"} == set(library["growth"])
+    assert ("resnet152", 515) == (library["reading"]["network"], library["reading"]["layers"])
+    assert 0 < library["reading"]["cold_best_ms"] <= library["reading"]["cold_median_ms"]
+    assert 0 < library["reading"]["again_best_ms"] <= library["reading"]["again_median_ms"]
+    assert 20 == library["variants"]["variants"]
+    assert library["variants"]["seconds"] > 0
+
+
+def test_what_it_measures_is_counted_right(library):
+    assert [] == library["faults"]
+
+
+def test_the_page_of_the_library_has_a_line_per_network_and_per_question(library, module):
+    page = module("library").text(library["machine"], library, quick=True)
+
+    assert "quick: figures mean nothing" in page.splitlines()[0]
+    for words in (
+        "µs per layer",
+        "resnet1202",
+        "chain: time grows with",
+        "reading resnet152",
+        "20 variants of resnet18",
+    ):
+        assert words in page
+    assert "WRONG" not in page
+
+
+def test_the_exponent_of_a_time_that_grows_linearly_is_1_and_of_a_square_2(module):
+    def found(power: int) -> list[dict[str, Any]]:
+        sizes = (20, 100, 1_000, 10_000)
+        return [{"kind": "chain", "layers": size, "best_us": float(size) ** (power - 1)} for size in sizes]
+
+    growth = module("library").growth
+
+    assert {"exponent": pytest.approx(1), "per_layer_ratio": 1} == growth(found(1), "chain")
+    assert {"exponent": pytest.approx(2), "per_layer_ratio": pytest.approx(10)} == growth(found(2), "chain")
