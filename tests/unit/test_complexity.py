@@ -100,3 +100,13 @@ def test_a_step_that_looks_at_every_layer_again_would_be_seen(monkeypatch):
     monkeypatch.setattr(ReceptiveFields, "follow", again)
 
     assert growth(prepared(chain, work)) > 1.5
+
+
+def test_the_records_of_a_result_are_nothing_to_the_garbage_collector():
+    graph = chain(1)
+    analysis = analyzer.analyze(graph)
+    row = analysis.row("0.conv2d")
+
+    records = [graph.nodes[0], row, row.edges[0], row.outputs[0], row.events, row.receptive_field, row.equivalent]
+
+    assert [False] * 7 == [gc.is_tracked(record) for record in records]
