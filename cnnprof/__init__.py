@@ -1,6 +1,7 @@
 """cnnprof: what a convolutional network costs, from one declarative specification.
 
-``cnnprof.analyze("vgg16")`` counts; ``cnnprof.zoo()`` lists the networks; ``cnnprof.load`` gives the graph.
+``cnnprof.analyze("vgg16")`` counts; ``cnnprof.build`` makes the real module; ``cnnprof.zoo()`` lists the networks;
+``cnnprof.load`` gives the graph.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cnnprof._version import __version__
 
 if TYPE_CHECKING:
-    from cnnprof.api import ZooEntry, analyze, claims, errata, explain, load, transfer_learning, zoo, zoo_entries
+    from cnnprof.api import ZooEntry, analyze, build, claims, errata, explain, load, transfer_learning, zoo, zoo_entries
     from cnnprof.errors import CnnprofError, LayerError, SpecError, UsageError
     from cnnprof.model.analysis import Analysis
     from cnnprof.model.claims import Claim, Erratum, Ledger
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "analyze": "cnnprof.api", "load": "cnnprof.api", "zoo": "cnnprof.api", "zoo_entries": "cnnprof.api",
-    "ZooEntry": "cnnprof.api", "claims": "cnnprof.api", "errata": "cnnprof.api",
+    "ZooEntry": "cnnprof.api", "build": "cnnprof.api", "claims": "cnnprof.api", "errata": "cnnprof.api",
     "explain": "cnnprof.api", "Explanation": "cnnprof.model.explanation",
     "Claim": "cnnprof.model.claims", "Erratum": "cnnprof.model.claims", "Ledger": "cnnprof.model.claims",
     "transfer_learning": "cnnprof.api", "TransferLearning": "cnnprof.model.transfer_learning",
@@ -48,6 +49,6 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "Analysis", "Claim", "CnnprofError", "Erratum", "Explanation", "Graph", "LayerError", "Ledger", "SpecError",
-    "TransferLearning", "UsageError", "ZooEntry", "__version__", "analyze", "claims", "errata", "explain", "load",
-    "transfer_learning", "zoo", "zoo_entries",
+    "TransferLearning", "UsageError", "ZooEntry", "__version__", "analyze", "build", "claims", "errata", "explain",
+    "load", "transfer_learning", "zoo", "zoo_entries",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from cnnprof.units import parse_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
 
     from cnnprof.layers.backward import Device
     from cnnprof.model.claims import Erratum, Ledger
@@ -106,6 +107,43 @@ def analyze(  # noqa: PLR0913 the options of the command, by name
     from cnnprof.published import check
 
     return replace(found, notes=(*found.notes, *check.notes(found)))
+
+
+def build(
+    model: str | os.PathLike[str] | Graph,
+    *,
+    input: InputSize = None,  # noqa: A002 - the flags' names
+    set: Mapping[str, Any] | None = None,  # noqa: A002
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    freeze: str | Sequence[str] = (),
+) -> torch.nn.Module:
+    """Return a real, untrained module of a network, in training mode; ``.code`` is its forward to read.
+
+    Every layer is a submodule under its own name. Outputs beside the main one make the result a dict by name; those of
+    layers that work in training only are missing in evaluation mode, and a single output is a tensor.
+
+    Args:
+        model: as for ``load``, or a graph.
+        input: as for ``load``.
+        set: as for ``load``.
+        seed: of the weights, which are the same on every device.
+        device: as torch names it; by default the CPU. On ``meta`` nothing is allocated.
+        dtype: of parameters and other floating-point tensors: float32, float64, float16 or bfloat16.
+        freeze: as for ``analyze``.
+
+    Raises:
+        UsageError: an argument that does not fit.
+        SpecError: the specification is refused.
+        LayerError: a layer cannot be built.
+        MissingPackageError: torch, or the device, is not there.
+    """
+    from cnnprof import builder
+
+    graph = model if isinstance(model, Graph) else load(model, input=input, set=set)
+    graph = analyzer.freeze(graph, (freeze,) if isinstance(freeze, str) else freeze)
+    return builder.build(graph, seed=seed, device=device, dtype=dtype)
 
 
 def _bytes(size: int | str) -> int:

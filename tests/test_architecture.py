@@ -66,7 +66,7 @@ HOMES = {
     "platformdirs": ("store/",),
     "pynvml": ("devices/cuda.py",),
     "fvcore": ("validator.py",),
-    "torch": ("layers/", "devices/", "readers/", "builder.py", "validator.py", "measure/"),
+    "torch": ("layers/", "devices/", "readers/", "builder/", "validator.py", "measure/"),
     "torchvision": ("readers/",),
     "timm": ("readers/",),
     "keras": ("readers/",),

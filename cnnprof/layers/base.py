@@ -133,7 +133,7 @@ class Layer(Plain, frozen=True):
         return None
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
-        """Return the real module; its ``forward`` takes the inputs in order and returns a tensor or a tuple."""
+        """Return the real module, whose ``forward`` takes the inputs in order; several outputs are a tuple."""
         raise LayerError(f"{self.op} cannot be built as a torch module", code="not-buildable")
 
 

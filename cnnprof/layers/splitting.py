@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnnprof.errors import LayerError
 from cnnprof.layers.base import Example, Inputs, Storage, check_at_least, text
@@ -48,6 +48,11 @@ def parts(size: int, each: int, argument: str) -> list[int]:
     if size > each * MOST_PIECES:
         raise LayerError(f"{size} in pieces of {each} makes more than {MOST_PIECES} outputs", argument=argument)
     return [each] * (size // each) + ([size % each] if size % each else [])
+
+
+def single(pieces: tuple[torch.Tensor, ...]) -> Any:
+    """Return the only piece, or all of several: a module with one output gives a tensor."""
+    return pieces if len(pieces) > 1 else pieces[0]
 
 
 @register("split")
@@ -96,7 +101,7 @@ class Split(ViewLayer, frozen=True):
         return "new"  # the pieces put together
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
-        return functional(self, lambda value: value.split(self.split_size_or_sections, self.dim))
+        return functional(self, lambda value: single(value.split(self.split_size_or_sections, self.dim)))
 
 
 @register("chunk")
@@ -129,7 +134,7 @@ class Chunk(ViewLayer, frozen=True):
         return "new"  # the pieces put together
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
-        return functional(self, lambda value: value.chunk(self.chunks, self.dim))
+        return functional(self, lambda value: single(value.chunk(self.chunks, self.dim)))
 
 
 @register("slice")
