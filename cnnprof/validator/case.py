@@ -1,0 +1,86 @@
+"""One network under validation, and what several checks need of it, made once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from cnnprof import analyzer, builder
+from cnnprof.model.analysis import Analysis
+from cnnprof.model.graph import Graph, Shape
+
+if TYPE_CHECKING:
+    import torch
+
+BATCH = 2
+"""Samples of every forward: a mistake about the batch shows at 2 and not at 1."""
+
+
+class Case:
+    """A graph, its analysis, and the module it builds."""
+
+    def __init__(self, graph: Graph, against: str | None = None) -> None:
+        self.graph = graph
+        self.against = against
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        """The tables, at ``BATCH``."""
+        return analyzer.analyze(self.graph, batch=BATCH)
+
+    @cached_property
+    def on_meta(self) -> Any:
+        """The module in evaluation mode, without memory."""
+        return builder.build(self.graph, device="meta").eval()
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The packages that were asked."""
+        from importlib.metadata import version
+
+        return {"torch": version("torch")}
+
+    def inputs(self, device: str = "cpu", *, batch: int = BATCH, seed: int = 0) -> tuple[torch.Tensor, ...]:
+        """Return random inputs of the network, N×shape: normal floats, small whole numbers, never zeros."""
+        import torch
+
+        generator = None if device == "meta" else torch.Generator(device).manual_seed(seed)
+        found = []
+        for each in self.graph.inputs:
+            shape, dtype = (batch, *each.shape), getattr(torch, each.dtype)
+            if dtype.is_floating_point:
+                found.append(torch.randn(shape, dtype=dtype, device=device, generator=generator))
+            else:
+                found.append(torch.randint(1, 3, shape, device=device, generator=generator).to(dtype))
+        return tuple(found)
+
+    def shapes_in_torch(self) -> dict[str, list[Shape]]:
+        """Return the output shapes of every node that ran in a forward on the meta device, in training mode.
+
+        In training all of them run; the statistics of a norm on that device are no more than shapes.
+        """
+        import torch
+
+        seen: dict[str, list[Shape]] = {}
+
+        def hook(name: str) -> Any:
+            def note(_module: Any, _inputs: Any, output: Any) -> None:
+                outputs = output if isinstance(output, tuple) else (output,)
+                seen[name] = [tuple(each.shape) for each in outputs]
+
+            return note
+
+        module = self.on_meta
+        handles = [module.get_submodule(path).register_forward_hook(hook(name)) for name, path in module.paths.items()]
+        try:
+            with torch.no_grad():
+                module.train()(*self.inputs("meta"))
+        finally:
+            module.eval()
+            for handle in handles:
+                handle.remove()
+        return seen
+
+    def part(self, name: str) -> torch.nn.Module:
+        """Return the submodule of a node."""
+        return self.on_meta.get_submodule(self.on_meta.paths[name])

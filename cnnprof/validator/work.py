@@ -1,0 +1,68 @@
+"""Multiply-accumulates of a forward and of a training step against torch's FlopCounterMode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cnnprof.model.validation import Figure, compared
+from cnnprof.validator.case import Case
+
+_BY = "FlopCounterMode"
+
+
+def forward(case: Case) -> Iterator[Figure]:
+    """Yield the FLOPs of a forward in evaluation: 2 per multiply-accumulate."""
+    import torch
+
+    module = case.on_meta
+    with torch.no_grad():
+        total, layers = _counted(lambda: module(*case.inputs("meta")))
+    ours = case.analysis.totals.flops
+    first = None if ours == total else _first(case, layers)
+    yield compared("macs", "FLOPs of a forward", ours, total, by=_BY, layer=first)
+
+
+def _first(case: Case, layers: dict[str, int]) -> str | None:
+    paths = case.on_meta.paths
+    return next(
+        (row.name for row in case.analysis.rows if row.known and layers.get(paths[row.name], 0) != row.flops), None
+    )
+
+
+def _counted(run: Any) -> tuple[int, dict[str, int]]:
+    """Return the FLOPs of what ``run`` does, and of every submodule by its path.
+
+    The fused attention of a CPU is one operator that the counter does not know; its matrix products it does.
+    """
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        run()
+    found = {path.partition(".")[2]: sum(ops.values()) for path, ops in counter.get_flop_counts().items()}
+    return counter.get_total_flops(), found
+
+
+def training(case: Case) -> Iterator[Figure]:
+    """Yield the FLOPs of a training step: forward and backward of the sum of all outputs."""
+    from cnnprof.validator.groups import without_groups
+
+    module, grouped = without_groups(case)
+    outputs: list[Any] = []
+    ahead, _ = _counted(lambda: outputs.append(module(*case.inputs("meta"))))
+    found = outputs[0].values() if isinstance(outputs[0], dict) else outputs
+    tensors = [each for each in found if each.requires_grad]
+    back, _ = _counted(lambda: sum(each.sum() for each in tensors).backward() if tensors else None)
+    parts = [each.count(lambda run: _counted(run)[0]) for each in grouped]
+    totals = case.analysis.totals
+    note = f"{len(grouped)} grouped convolutions are counted group by group (the counter forgets the groups)"
+    gradients = 2 * (totals.input_grad_macs + totals.weight_grad_macs)
+    yield compared(
+        "training", "FLOPs of a training forward", 2 * totals.training_macs, ahead + sum(each[0] for each in parts),
+        by=_BY,
+    )  # fmt: skip
+    yield compared(
+        "training", "FLOPs of the backward", gradients, back + sum(each[1] for each in parts), by=_BY,
+        note=note if grouped else None,
+    )  # fmt: skip
