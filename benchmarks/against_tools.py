@@ -50,7 +50,8 @@ class Tool(NamedTuple):
     package: str
     script: str
     besides: str | None = None
-    """``biases``: an addition per output of a layer with one; ``pooling``: the inputs of adaptive pooling."""
+    """``biases``: an addition per output of a layer with one; ``pooling``: what adaptive pooling adds up; ``means``:
+    and the divisions after it."""
 
 
 TOOLS = (
@@ -69,7 +70,11 @@ TOOLS = (
         'params, macs = parameter_count(model)[""], found.total()\n',
         "pooling",
     ),
-    Tool("thop", "from thop import profile\nmacs, params = profile(model, inputs=(torch.zeros(1, 3, 224, 224),))\n"),
+    Tool(
+        "thop",
+        "from thop import profile\nmacs, params = profile(model, inputs=(torch.zeros(1, 3, 224, 224),))\n",
+        "means",
+    ),
     Tool(
         "ptflops",
         "from ptflops import get_model_complexity_info\n"
@@ -79,8 +84,8 @@ TOOLS = (
 
 
 def scripts(model: str, prelude: str, *, quick: bool) -> dict[str, str]:
-    """Return the script of every tool that is installed; ``quick``: of those alone whose counts are understood."""
-    found = [tool for tool in TOOLS if importlib.util.find_spec(tool.package) and (tool.besides or not quick)]
+    """Return the script of every tool that is installed; ``quick``: of the first two alone."""
+    found = [tool for tool in TOOLS if importlib.util.find_spec(tool.package) and (tool in TOOLS[:2] or not quick)]
     return {tool.package: prelude + _BUILD.format(model=model) + tool.script + _RESULT for tool in found}
 
 
@@ -126,9 +131,12 @@ def besides(model: str) -> dict[str, int]:
     """Return what tools count as multiply-accumulates besides, from cnnprof's rows."""
     with environment(compiled=False) as env:
         rows = json.loads(child(["-m", "cnnprof", "analyze", model, "-f", "json"], env).out)["analyses"][0]["rows"]
+    pools = [row for row in rows if row["op"] == "adaptiveavgpool2d"]
+    pooling = sum(_elements(row["inputs"]) for row in pools)
     return {
         "biases": sum(_elements(row["outputs"]) for row in rows if row["bias_params"]),
-        "pooling": sum(_elements(row["inputs"]) for row in rows if row["op"] == "adaptiveavgpool2d"),
+        "pooling": pooling,
+        "means": pooling + sum(_elements(row["outputs"]) for row in pools),
     }
 
 
