@@ -19,17 +19,43 @@ class Gradients:
     """
 
     def __init__(
-        self, graph: Graph, trainable: set[str], outputs: Mapping[str, Sequence[TensorSpec]], *, input_grad: bool
+        self,
+        graph: Graph,
+        trainable: set[str],
+        tensors: Mapping[Edge, TensorSpec],
+        unread: Mapping[str, Sequence[int]],
+        *,
+        input_grad: bool,
     ) -> None:
-        """``trainable``: the nodes whose weights, their own or shared ones, train; ``outputs`` of every node."""
+        """Follow a graph.
+
+        ``trainable``: the nodes whose weights, their own or shared ones, train; ``tensors``: of every edge; ``unread``:
+        the inputs of a node, by index, that it does not read.
+        """
         self._trainable = trainable
+        self._unread = unread
         self._needed = {Edge(each.name) for each in graph.inputs if input_grad and each.dtype not in INTEGERS}
+        made: dict[str, list[Edge]] = {}
+        for edge, tensor in tensors.items():
+            if tensor.dtype not in INTEGERS:
+                made.setdefault(edge.node, []).append(edge)
         for node in graph.nodes:
-            if node.name in trainable or not self._needed.isdisjoint(node.inputs):
-                self._needed.update(
-                    [Edge(node.name, at) for at, each in enumerate(outputs[node.name]) if each.dtype not in INTEGERS]
-                )
-        self._reached = _reached(graph)
+            if node.name in trainable or not self._needed.isdisjoint(self._read(node)):
+                self._needed.update(made.get(node.name, ()))
+        self._reached = self._reach(graph)
+
+    def _read(self, node: Node) -> Sequence[Edge]:
+        """Return the inputs that a node reads."""
+        unread = self._unread.get(node.name)
+        return node.inputs if not unread else [edge for at, edge in enumerate(node.inputs) if at not in unread]
+
+    def _reach(self, graph: Graph) -> set[str]:
+        """Return the nodes that an output of the network depends on."""
+        found = {edge.node for edge in graph.outputs.values()}
+        for node in reversed(graph.nodes):
+            if node.name in found:
+                found.update([edge.node for edge in self._read(node)])
+        return found
 
     def is_needed(self, tensor: Edge) -> bool:
         """Return whether a tensor requires a gradient."""
@@ -39,7 +65,9 @@ class Gradients:
         """Return what of a node requires gradients; nothing where no output of the network depends on it."""
         if node.name not in self._reached:
             return Needs((False,) * len(node.inputs), parameters=False)
-        return Needs(tuple([edge in self._needed for edge in node.inputs]), node.name in self._trainable)
+        unread = self._unread.get(node.name, ())
+        wanted = [edge in self._needed and at not in unread for at, edge in enumerate(node.inputs)]
+        return Needs(tuple(wanted), node.name in self._trainable)
 
     def macs(self, node: Node, products: Sequence[Product]) -> tuple[int, int]:
         """Return the multiply-accumulates of a node's input gradients, and of its weight gradients.
@@ -57,12 +85,3 @@ class Gradients:
                     else:
                         inputs += product.macs
         return inputs, weights
-
-
-def _reached(graph: Graph) -> set[str]:
-    """Return the nodes that an output of the network depends on."""
-    found = {edge.node for edge in graph.outputs.values()}
-    for node in reversed(graph.nodes):
-        if node.name in found:
-            found.update([edge.node for edge in node.inputs])
-    return found

@@ -19,7 +19,9 @@ def inference_memory(
     An output is allocated while its inputs live; views share storage and in-place work writes into its input; a tensor
     dies after its last reader, network inputs and outputs never. There is no workspace and no rounding of an allocator.
     """
-    readers = last_readers(graph, rows, _kept(graph, rows))
+    outputs = _kept(graph, rows)
+    rows = _running(rows, outputs)
+    readers = last_readers(graph, rows, outputs)
     heap = _run(graph, rows, tensors, readers)
     weights = totals.param_bytes + totals.buffer_bytes
     return InferenceMemory(
@@ -37,6 +39,19 @@ def _kept(graph: Graph, rows: Sequence[Row]) -> set[Edge]:
     *others, main = graph.outputs.values()
     training = {row.name for row in rows if row.when == "train"}
     return {main, *(edge for edge in others if edge.node not in training)}
+
+
+def _running(rows: Sequence[Row], outputs: Collection[Edge]) -> Sequence[Row]:
+    """Return the rows of an inference: those that run in training only are passed through, or not there at all."""
+    if all(row.when == "always" for row in rows):
+        return rows
+    wanted = {edge.node for edge in outputs}
+    found = []
+    for row in reversed(rows):
+        if row.when == "always" or row.name in wanted:
+            wanted.update(edge.node for edge in row.edges)
+            found.append(row)
+    return found[::-1]
 
 
 def last_readers(graph: Graph, rows: Sequence[Row], outputs: Collection[Edge]) -> dict[str, list[Edge]]:
@@ -61,6 +76,11 @@ def last_readers(graph: Graph, rows: Sequence[Row], outputs: Collection[Edge]) -
 NOTHING = TensorSpec((0,))
 
 
+def shown(row: Row) -> Edge:
+    """Return the input that a view shows: the first one it reads."""
+    return next(edge for at, edge in enumerate(row.edges) if at not in row.unread)
+
+
 def place_outputs(row: Row, storage: str, places: dict[Edge, int], heap: Heap) -> None:
     """Give a row's outputs storage: new ones, or its first input's; a parameter as a value lies in the weights."""
     for at, tensor in enumerate(row.outputs):
@@ -69,7 +89,7 @@ def place_outputs(row: Row, storage: str, places: dict[Edge, int], heap: Heap) -
         elif row.op in REGISTRY and not REGISTRY[row.op].arity[0]:
             places[Edge(row.name, at)] = heap.allocate(row.name, "output", NOTHING)
         else:
-            places[Edge(row.name, at)] = heap.hold(places[row.edges[0]])
+            places[Edge(row.name, at)] = heap.hold(places[shown(row)])
 
 
 def _run(

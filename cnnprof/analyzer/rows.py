@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cnnprof.analyzer.gradients import Gradients
@@ -46,6 +46,7 @@ class Counts(Plain, frozen=True, kw_only=True):
     windows: Sequence[Window] | None
     window_cut: tuple[int, ...] | None
     equivalent: Equivalent | None
+    unread: tuple[int, ...]
 
 
 class Counter:
@@ -100,6 +101,7 @@ class Counter:
             windows=windows,
             window_cut=None if windows is None else tuple([_cut(window) for window in windows]),
             equivalent=layer.equivalent(inputs, computed),
+            unread=tuple([at for at in range(len(inputs)) if layer.reads(inputs, computed, at) == "nothing"]),
         )
         _check_limit(found)
         return found
@@ -145,41 +147,64 @@ def make_rows(
         counts = None
         if node.op in REGISTRY:
             counts = counter(node, inputs, zeros.get(node.inputs[0]) if zeros and node.inputs else None)
-        for at, tensor in enumerate(_recorded(node) if counts is None else counts.outputs):
+        for at, tensor in enumerate(_recorded(node, batch) if counts is None else counts.outputs):
             tensors[Edge(node.name, at)] = tensor
         if counts is not None and counts.zeros is not None:
             zeros[Edge(node.name)] = counts.zeros
         counted.append((node, inputs, counts))
-    gradients = _gradients(graph, counted, input_grad=input_grad)
-    writer = _Writer(graph, fields, gradients)
+    gradients = _gradients(graph, counted, tensors, input_grad=input_grad)
+    writer = _Writer(graph, fields, gradients, batch)
     return tuple([writer.row(*each) for each in counted]), tensors, gradients
 
 
-def _gradients(graph: Graph, counted: Sequence[tuple[Node, Tensors, Counts | None]], *, input_grad: bool) -> Gradients:
+def _gradients(
+    graph: Graph,
+    counted: Sequence[tuple[Node, Tensors, Counts | None]],
+    tensors: Mapping[Edge, TensorSpec],
+    *,
+    input_grad: bool,
+) -> Gradients:
     frozen = {node.name for node in graph.nodes if node.frozen}
+    owner = owners(graph)
     trainable = {
         node.name
         for node, _, counts in counted
-        if counts is not None and counts.params and (node.share or node.name) not in frozen
+        if counts is not None and counts.params and owner[node.name] not in frozen
     }
-    outputs = {node.name: _recorded(node) if counts is None else counts.outputs for node, _, counts in counted}
-    return Gradients(graph, trainable, outputs, input_grad=input_grad)
+    unread = {node.name: counts.unread for node, _, counts in counted if counts is not None and counts.unread}
+    return Gradients(graph, trainable, tensors, unread, input_grad=input_grad)
 
 
-def _recorded(node: Node) -> Tensors:
+def owners(graph: Graph) -> dict[str, str]:
+    """Return for every node whose weights it uses: its own, or those at the end of a chain of ``share``."""
+    found: dict[str, str] = {}
+    for node in graph.nodes:
+        found[node.name] = node.name if node.share is None else found[node.share]
+    return found
+
+
+def _recorded(node: Node, batch: int) -> Tensors:
+    """Return the outputs an importer saw for one sample, for a whole batch."""
     if node.recorded is None:
         raise UsageError(
             f"{node.name}: nobody registered the operator {node.op!r} and its output was not recorded",
             hint="register a layer under that name, or give the node its recorded output shapes",
             code="unknown-operator",
         )
-    return node.recorded
+    return tuple(
+        [
+            TensorSpec((batch * tensor.shape[0], *tensor.shape[1:]), tensor.dtype) if tensor.shape else tensor
+            for tensor in node.recorded
+        ]
+    )
 
 
 class _Writer:
     """Writes rows: counts, and what a node's name, neighbours, freezing and place add to them."""
 
-    def __init__(self, graph: Graph, fields: ReceptiveFields, gradients: Gradients) -> None:
+    def __init__(self, graph: Graph, fields: ReceptiveFields, gradients: Gradients, batch: int) -> None:
+        self.batch = batch
+        self.owners = owners(graph)
         self.names = {edge: name for name, edge in graph.outputs.items() if len(graph.outputs) > 1}
         self.fields = fields
         self.gradients = gradients
@@ -218,19 +243,20 @@ class _Writer:
             receptive_field=self.fields.follow(
                 node.name, counts.layer, node.inputs, inputs, counts.outputs, counts.windows
             ),
-            when=node.when, share=node.share, place=node.place, frozen=node.frozen,
+            when=node.when, share=node.share and self.owners[node.share], place=node.place, frozen=node.frozen,
+            unread=counts.unread,
             output_name=self.names.get(Edge(node.name)),
             torchsummary_outputs=counts.output_elements if runs and _hooked(node, counts.layer) else 0,
         )  # fmt: skip
 
     def _unknown(self, node: Node, inputs: Tensors) -> Row:
-        outputs = _recorded(node)
+        outputs = _recorded(node, self.batch)
         self.fields.lose(node.name, len(outputs))
         return Row(
             name=node.name, op=node.op, args=node.args, origin=node.origin, edges=node.inputs, inputs=inputs,
             outputs=outputs, trainable_params=0, frozen_params=0, buffers=0, statistics=0, bias_params=0,
             param_bytes=0, buffer_bytes=0, events=_NOTHING, useful_macs=0, training_macs=0, input_grad_macs=0,
-            weight_grad_macs=0, storage="new", activations=0, activation_bytes=0, read_bytes=0, write_bytes=0,
+            weight_grad_macs=0, storage="new" if node.when == "always" else "view", activations=0, activation_bytes=0, read_bytes=0, write_bytes=0,
             known=False, when=node.when, place=node.place, frozen=node.frozen,
             output_name=self.names.get(Edge(node.name)),
         )  # fmt: skip

@@ -12,6 +12,7 @@ from cnnprof.analyzer.inference import last_readers, place_outputs
 from cnnprof.analyzer.optimizers import optimizer_memory
 from cnnprof.layers import REGISTRY, Layer
 from cnnprof.layers.backward import Device, Needs, Saved
+from cnnprof.layers.norm import BatchNorm
 from cnnprof.model.analysis import Row, Totals
 from cnnprof.model.graph import Edge, Graph, TensorSpec
 from cnnprof.model.memory import Optimizer, Phase, TrainingMemory
@@ -94,7 +95,7 @@ class _Step:
         for each in graph.inputs:
             self.places[Edge(each.name)] = heap.allocate(each.name, "input", self.task.tensors[Edge(each.name)])
         held = heap.bytes
-        outputs = set(graph.outputs.values())
+        outputs = list(dict.fromkeys(graph.outputs.values()))
         self._forward(last_readers(graph, self.task.rows, outputs))
         self._forwards = heap.allocations
         self._loss(outputs, held)
@@ -113,8 +114,9 @@ class _Step:
 
     def _saved(self, row: Row, layer: Layer, needs: Needs) -> Sequence[Saved]:
         found = layer.saved(row.inputs, row.outputs, needs, self.task.device)
-        # A norm whose statistics stand still computes none, so that there are none to keep.
-        return [each for each in found if each.what != "own"] if row.frozen == "eval" else found
+        # A batch norm whose statistics stand still computes none, so that there are none to keep.
+        still = row.frozen == "eval" and isinstance(layer, BatchNorm)
+        return [each for each in found if each.what != "own"] if still else found
 
     def _keep(self, row: Row, saved: Saved) -> int:
         if saved.tensor is not None:
@@ -122,7 +124,7 @@ class _Step:
         edge = row.edges[saved.at] if saved.what == "input" else Edge(row.name, saved.at)
         return self.heap.hold(self.places[edge])
 
-    def _loss(self, outputs: set[Edge], held: int) -> None:
+    def _loss(self, outputs: Sequence[Edge], held: int) -> None:
         """Hand every output to the loss, which keeps none of them, and take its gradient."""
         self.heap.running = None
         for edge in outputs:

@@ -159,6 +159,8 @@ class Row(Plain, frozen=True, kw_only=True):
     place: str | None = None
     frozen: Literal[False, True, "eval"] = False
     output_name: str | None = None
+    unread: tuple[int, ...] = ()
+    """Inputs, by index, that are handed to the layer and not read: a tensor that only lends its batch or its dtype."""
     torchsummary_outputs: int = 0
     """Output elements as torchsummary adds them up: modules only, views and in-place work included."""
 

@@ -87,7 +87,7 @@ class Node(Plain, frozen=True, kw_only=True):
     call: Literal["module", "function"] | None = None
     """How the network calls it, where known: torch hooks see modules only."""
     recorded: tuple[TensorSpec, ...] | None = None
-    """Output shapes an importer saw: all that is known of an operator nobody registered."""
+    """Output shapes an importer saw for one sample: all that is known of an operator nobody registered."""
 
 
 class Container(Plain, frozen=True, kw_only=True):
