@@ -137,6 +137,7 @@ def test_the_source_archive_brings_the_tests_the_documents_and_the_pins(tmp_path
 
     expected = {
         "tests/test_packaging.py",
+        "benchmarks/library.py",
         "docs/architecture.md",
         "constraints.txt",
         "CHANGELOG.md",
