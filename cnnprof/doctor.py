@@ -39,7 +39,7 @@ def _packages() -> tuple[Package, ...]:
         Package("jinja2", "jinja2", "to come: HTML reports", base),
         Package("platformdirs", "platformdirs", "to come: a store of measurements", base),
         Package("pandas", "pandas", "data frames (to_frame)", base),
-        Package("torch", "torch", "the tests: every layer beside PyTorch's", torch),
+        Package("torch", "torch", "cnnprof.build, and the tests", torch),
         Package("fvcore", "fvcore", "to come: counts beside a second tool's", torch),
         Package("nvidia-ml-py", "pynvml", "to come: clocks, power and temperature of an NVIDIA GPU", torch),
         Package("torchvision", "torchvision", "the tests: the zoo beside the real networks", "pip install torchvision"),

@@ -52,7 +52,7 @@ def build(graph: Graph, *, seed: int = 0, device: Any = None, dtype: Any = None)
     where, kind = _device(library, device), _dtype(library, dtype)
     parts = list(_parts(graph))
     lives = find_lives(graph, {part.node.name: len(part.outputs) for part in parts})
-    _check_stand_ins(lives, parts)
+    _check_stand_ins(graph, lives, parts)
     with _drawing(library, _seed(seed), where):
         modules = {part.node.name: _module(part) for part in parts}
     _share_and_freeze(graph, modules)
@@ -112,20 +112,24 @@ def _named(node: Node) -> Iterator[None]:
         ) from error
 
 
-def _check_stand_ins(lives: Lives, parts: list[Part]) -> None:
+def _check_stand_ins(graph: Graph, lives: Lives, parts: list[Part]) -> None:
     """Raise LayerError where what a training-only node gives has nothing to take its place in evaluation."""
-    made = {Edge(part.node.name, at): tensor for part in parts for at, tensor in enumerate(part.outputs)}
-    ops = {part.node.name: part.node for part in parts}
+    shapes = {Edge(each.name): TensorSpec((1, *each.shape), each.dtype) for each in graph.inputs}
+    shapes.update((Edge(part.node.name, at), each) for part in parts for at, each in enumerate(part.outputs))
+    ops = {part.node.name: part.node.op for part in parts}
     for edge, other in lives.stands_in.items():
-        given = None if edge == other else made.get(other)
-        if edge == other or (given is not None and given != made[edge]):
-            came = "has no input" if given is None else f"turns {text(given.shape)} into {text(made[edge].shape)}"
-            raise LayerError(
-                f"{edge.node} ({ops[edge.node].op}): works in training only but {came}, so nothing like its output "
-                "is there in evaluation mode",
-                hint="only a side chain, or what keeps the shape, can be left out",
-                code="not-buildable",
-            )
+        if edge == other or not REGISTRY[ops[edge.node]].arity[0]:
+            reason = "reads nothing that could"
+        elif shapes[edge] != shapes[other]:
+            reason = f"gives {text(shapes[edge].shape)} for {text(shapes[other].shape)}"
+        else:
+            continue
+        raise LayerError(
+            f"{edge.node} ({ops[edge.node]}): works in training only; in evaluation its input takes its place, and it "
+            f"{reason}",
+            hint="leave out in evaluation what keeps the shape, or a whole side chain",
+            code="not-buildable",
+        )
 
 
 def _share_and_freeze(graph: Graph, modules: dict[str, torch.nn.Module]) -> None:

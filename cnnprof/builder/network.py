@@ -2,102 +2,122 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import linecache
 import re
 import weakref
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from cnnprof.model.graph import Graph
 
 if TYPE_CHECKING:
     import torch
+    from torch.nn import Module
+else:
+    Module = object  # torch is imported when a network is built; its class has nn.Module behind this one
 
 _numbers = itertools.count(1)
-
-
-def network_class(graph: Graph) -> Any:
-    """Return a class for one network; whoever builds it gives it ``code``, ``forward`` and ``paths``."""
-    return type("Network", (_base(),), {"graph": graph, "code": "", "paths": {}})
-
-
-def compiled(code: str, title: str) -> Callable[..., Any]:
-    """Return the function ``forward`` whose source ``code`` is; tracebacks and debuggers show its lines."""
-    file = f"<cnnprof {_words(title)} {next(_numbers)}>"
-    namespace: dict[str, Any] = {}
-    exec(compile(code, file, "exec"), namespace)  # noqa: S102 written by source.py, where no name stands unchecked
-    forward: Callable[..., Any] = namespace["forward"]
-    linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)
-    weakref.finalize(forward, linecache.cache.pop, file, None)
-    return forward
-
-
-def _words(title: str) -> str:
-    """Return a title as it may be printed: whatever a name holds, it is not to act in a terminal."""
-    return re.sub(r"\W+", "_", title)[:60]
-
-
-@cache
-def _base() -> Any:
-    from torch import nn
-
-    class Network(nn.Module):  # type: ignore[misc] # torch is not followed
-        """A network from a specification. ``code`` is the source of its forward, ``graph`` what it was built from.
-
-        ``paths`` says where each node's module stands: under the node's own name wherever torch has none like it.
-        """
-
-        graph: Graph
-        code: str
-        paths: Mapping[str, str]
-        _resting: tuple[str, ...] = ()
-        _shared: tuple[tuple[str, str], ...] = ()
-
-        def __getitem__(self, index: int) -> Any:
-            try:
-                return self._modules[str(index)]
-            except KeyError:
-                raise IndexError(index) from None
-
-        def train(self, mode: bool = True) -> Any:  # noqa: FBT001, FBT002 torch's signature
-            """Set the mode; what is frozen with its statistics stays in evaluation mode."""
-            super().train(mode)
-            for path in self._resting:
-                self.get_submodule(path).eval()
-            return self
-
-        def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-            tied = self._tied()
-            result = super().load_state_dict(*args, **kwargs)
-            _tie(tied)
-            return result
-
-        def _apply(self, *args: Any, **kwargs: Any) -> Any:
-            # Moving makes new tensors of buffers, and on some ways of parameters; what was one stays one.
-            tied = self._tied()
-            super()._apply(*args, **kwargs)
-            _tie(tied)
-            return self
-
-        def _tied(self) -> list[Tied]:
-            pairs = ((self.get_submodule(path), self.get_submodule(owner)) for path, owner in self._shared)
-            return [each for module, owner in pairs for each in find_tied(module, owner)]
-
-        def _get_name(self) -> str:
-            return _words(self.graph.name)
-
-    return Network
-
 
 Tied = tuple[dict[str, Any], dict[str, Any], str]
 """The parameters (or buffers) of a module and of the owner of one of them, and the name that both have for it."""
 
 
-def find_tied(module: torch.nn.Module, owner: torch.nn.Module) -> list[Tied]:
-    """Return the tensors that both have under the same name and that are the same object."""
-    return [each for each in corresponding(module, owner) if each[0][each[2]] is each[1][each[2]]]
+class Network(Module):  # type: ignore[misc] # torch is not followed
+    """A network from a specification. ``code`` is the source of its forward, ``graph`` what it was built from.
+
+    ``paths`` says where each node's module stands: under the node's own name wherever torch has none like it.
+    """
+
+    graph: Graph
+    code: str
+    paths: Mapping[str, str]
+    _resting: tuple[str, ...]
+    """Paths of what stays in evaluation mode."""
+    _shared: tuple[tuple[str, str], ...]
+    """Paths of what uses another's tensors, and of that."""
+
+    def __getitem__(self, index: int) -> Any:
+        """Return the child of that number, as ``code`` asks for it."""
+        try:
+            return self._modules[str(index)]
+        except KeyError:
+            raise IndexError(index) from None
+
+    def train(self, mode: bool = True) -> Any:  # noqa: FBT001, FBT002 torch's signature
+        """Set the mode; what is frozen with its statistics stays in evaluation mode."""
+        super().train(mode)
+        for path in self._resting:
+            self.get_submodule(path).eval()
+        return self
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Load weights as torch does; shared ones stay shared, with ``assign`` too."""
+        tied = self._tied()
+        result = super().load_state_dict(*args, **kwargs)
+        _tie(tied)
+        return result
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Any:
+        # Moving makes new tensors of buffers, and sometimes of parameters; what was one stays one.
+        tied = self._tied()
+        super()._apply(*args, **kwargs)
+        _tie(tied)
+        return self
+
+    def _tied(self) -> list[Tied]:
+        pairs = ((self.get_submodule(path), self.get_submodule(owner)) for path, owner in self._shared)
+        return [
+            (mine, theirs, name)
+            for module, owner in pairs
+            for mine, theirs, name in corresponding(module, owner)
+            if mine[name] is theirs[name]
+        ]
+
+    def __copy__(self) -> Any:
+        return self._twin(self.__dict__)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        memo[id(self)] = twin = self._twin({})
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return twin
+
+    def _twin(self, state: Mapping[str, Any]) -> Any:
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(state)
+        return twin
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        # The class was written for this one network; what read it back would have to run code out of the pickle.
+        raise TypeError("a built network is not pickled: save its state_dict(), and load that into cnnprof.build(…)")
+
+    def _get_name(self) -> str:
+        return printable(self.graph.name)
+
+
+def network_class(graph: Graph) -> Any:
+    """Return a class for one network; whoever builds it gives it ``code``, ``forward``, ``paths`` and the rest."""
+    from torch import nn
+
+    unfinished = {"code": "", "paths": {}, "_resting": (), "_shared": ()}
+    return type("Network", (Network, nn.Module), {"__doc__": Network.__doc__, "graph": graph, **unfinished})
+
+
+def compiled(code: str, title: str) -> Callable[..., Any]:
+    """Return the function ``forward`` whose source ``code`` is; tracebacks and debuggers show its lines."""
+    file = f"<cnnprof {printable(title)} {next(_numbers)}>"
+    namespace: dict[str, Any] = {}
+    exec(compile(code, file, "exec"), namespace)  # noqa: S102 written by source.py, where no name stands unchecked
+    forward: Callable[..., Any] = namespace.pop("forward")
+    linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)
+    weakref.finalize(forward, linecache.cache.pop, file, None)
+    return forward
+
+
+def printable(title: str) -> str:
+    """Return a title of which nothing can act in a terminal."""
+    return re.sub(r"\W+", "_", title)[:60]
 
 
 def corresponding(module: torch.nn.Module, owner: torch.nn.Module) -> list[Tied]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import keyword
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -21,7 +20,8 @@ def is_plain(name: str) -> bool:
 
 def identifier(name: str, taken: Iterable[str] = ()) -> str:
     """Return a Python name like ``name``, none of ``taken``: ``layer1.0.conv`` is ``layer1_0_conv``."""
-    base = re.sub(r"\W", "_", unicodedata.normalize("NFKC", name)) or "_"
+    letters = unicodedata.normalize("NFKC", name) or "_"
+    base = "".join(letter if f"_{letter}".isidentifier() else "_" for letter in letters)
     if not base.isidentifier():  # it begins with a digit
         base = f"_{base}"
     found, number = base, 1
