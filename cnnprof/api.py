@@ -157,15 +157,21 @@ def _bytes(size: int | str) -> int:
 
 
 def peak_bytes(analysis: Analysis) -> int:
-    """Return the peak memory of the training step that was asked for, else of an inference."""
-    return analysis.memory.peak_bytes if analysis.training is None else analysis.training.peak_bytes
+    """Return the peak memory of the training step that was asked for, else of an inference.
+
+    On a GPU it is the one of torch's default there, which updates all parameters together.
+    """
+    training = analysis.training
+    if training is None:
+        return analysis.memory.peak_bytes
+    return training.foreach_peak_bytes if training.device == "cuda" else training.peak_bytes
 
 
 def transfer_learning(  # noqa: PLR0913 the options of the command, by name
     model: str | os.PathLike[str] | Graph,
     *,
     classes: int | None = None,
-    last: int = 3,
+    last: int | None = None,
     batch: int = 1,
     input: InputSize = None,  # noqa: A002 - the flags' names
     dtype: str = "float32",
@@ -179,7 +185,7 @@ def transfer_learning(  # noqa: PLR0913 the options of the command, by name
     Args:
         model: as for ``load``, or a graph.
         classes: outputs of the new head; by default as many as there are.
-        last: layers with multiply-accumulates that the second strategy trains, the head among them.
+        last: layers with multiply-accumulates that the second strategy trains, the head among them; 3 by default.
         batch: samples per step.
         input: as for ``load``.
         dtype: how floats are stored.

@@ -22,7 +22,7 @@ _WIDTHS = ("out_features", "out_channels")
 
 
 def transfer_learning(
-    graph: Graph, analyze: Callable[[Graph], Analysis], *, classes: int | None = None, last: int = LAST
+    graph: Graph, analyze: Callable[[Graph], Analysis], *, classes: int | None = None, last: int | None = None
 ) -> TransferLearning:
     """Return the strategies for a network, the cheapest first.
 
@@ -30,7 +30,8 @@ def transfer_learning(
         graph: the network.
         analyze: returns what a network costs, with the memory of a training step.
         classes: outputs of a new head; by default as many as there are.
-        last: how many layers with multiply-accumulates the second strategy trains, the head among them.
+        last: how many layers with multiply-accumulates the second strategy trains, the head among them; by default 3,
+            or all where there are fewer.
 
     Raises:
         UsageError: there is no layer to be the head, or fewer than ``last``.
@@ -38,15 +39,17 @@ def transfer_learning(
     """
     weighted = _weighted(graph, analyze(graph))
     head = weighted[-1]
+    last = min(LAST, len(weighted)) if last is None else last
     if not 1 <= last <= len(weighted):
         raise UsageError(
-            f"{graph.name} has {len(weighted)} layers with weights, so that the last {last} cannot be trained",
+            f"the last {last} layers with weights of {graph.name} cannot be trained: it has {len(weighted)}",
             code="no-match",
         )
     if classes is not None:
         graph = _with_head(graph, head, classes)
     firsts = {"head only": head.name, "last layers": weighted[-last].name, "all": weighted[0].name}
-    strategies = [_strategy(graph, analyze, name, first) for name, first in firsts.items()]
+    main = _main(graph)
+    strategies = [_strategy(graph, analyze, name, first, main) for name, first in firsts.items()]
     return TransferLearning(
         model=graph.name, head=head.name, classes=_width(graph, head.name)[1], strategies=tuple(strategies)
     )
@@ -54,17 +57,22 @@ def transfer_learning(
 
 def _weighted(graph: Graph, analysis: Analysis) -> list[Node]:
     """Return the layers that multiply inputs by weights of their own and lead to the main output, in order."""
-    rows = {row.name: row for row in analysis.rows}
-    reached = {list(graph.outputs.values())[-1].node}
-    for node in reversed(graph.nodes):
-        if node.name in reached:
-            reached.update(edge.node for edge in node.inputs)
+    rows, reached = {row.name: row for row in analysis.rows}, _main(graph)
     found = [
         node for node in graph.nodes
         if node.name in reached and node.share is None and rows[node.name].params and rows[node.name].training_macs
     ]  # fmt: skip
     if not found:
         raise UsageError(f"{graph.name} has no layer with weights to train", code="no-match")
+    return found
+
+
+def _main(graph: Graph) -> set[str]:
+    """Return the nodes that the main output depends on."""
+    found = {list(graph.outputs.values())[-1].node}
+    for node in reversed(graph.nodes):
+        if node.name in found:
+            found.update(edge.node for edge in node.inputs)
     return found
 
 
@@ -88,9 +96,10 @@ def _with_head(graph: Graph, head: Node, classes: int) -> Graph:
     return replace(graph, nodes=tuple(nodes), overridden=(*graph.overridden, f"--classes {classes}"))
 
 
-def _strategy(graph: Graph, analyze: Callable[[Graph], Analysis], name: Any, first: str) -> Strategy:
+def _strategy(graph: Graph, analyze: Callable[[Graph], Analysis], name: Any, first: str, main: set[str]) -> Strategy:
     names = [node.name for node in graph.nodes]
-    frozen = set(() if name == "all" else names[: names.index(first)])
+    # Auxiliary heads are no part of the new task.
+    frozen = set() if name == "all" else {*names[: names.index(first)], *(each for each in names if each not in main)}
     found = analyze(replace(graph, nodes=tuple(_frozen(graph.nodes, frozen))))
     trained = [row for row in found.rows if row.trainable_params]
     return Strategy(name=name, first=trained[0].name if trained else first, layers=len(trained), analysis=found)

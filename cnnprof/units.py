@@ -20,7 +20,7 @@ _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _SIGNIFICANT = 4
 _ASCII = str.maketrans(
     {
-        "×": "x", "·": "*", "−": "-", "–": "-", "≥": ">=", "≤": "<=", "≈": "~", "…": "...", "→": "->",
+        "×": "x", "·": "*", "−": "-", "–": "-", "≥": ">=", "÷": "/", "≤": "<=", "≈": "~", "…": "...", "→": "->",
         "⌊": "floor(", "⌋": ")", "─": "-", "█": "#",
     }
 )  # fmt: skip
@@ -67,11 +67,13 @@ def mebibytes(size: int) -> str:
     return f"{size / 2**20:,.2f} MiB"
 
 
-_BYTES = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
+_BYTES = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*(?:([kmgt])(i?)b?|b)\s*", re.IGNORECASE)
 
 
 def parse_bytes(text: str) -> int:
     """Return the bytes that ``16GiB``, ``512 MB`` or ``80g`` says: ``i`` is for powers of 1024, without it of 1000.
+
+    A bare number is refused: ``16`` means gigabytes to some and bytes to others.
 
     Raises:
         ValueError: anything else, or less than one byte.
@@ -80,7 +82,7 @@ def parse_bytes(text: str) -> int:
     size = 0
     if match is not None:
         number, prefix, binary = match.groups()
-        size = int(float(number) * (1024 if binary else 1000) ** " kmgt".index(prefix.lower() or " "))
+        size = int(float(number) * (1024 if binary else 1000) ** " kmgt".index((prefix or " ").lower()))
     if size < 1:
         raise ValueError(f"a memory is written 16GiB, 512MiB or 80GB, got {text!r}")
     return size

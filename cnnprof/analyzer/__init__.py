@@ -13,7 +13,7 @@ from cnnprof.analyzer.optimizers import OPTIMIZERS
 from cnnprof.analyzer.rows import make_rows
 from cnnprof.analyzer.totals import make_totals, transfers
 from cnnprof.analyzer.training import Task, training_memory
-from cnnprof.errors import UsageError
+from cnnprof.errors import LayerError, UsageError
 from cnnprof.layers.backward import DEVICES, Device
 from cnnprof.model.analysis import Analysis
 from cnnprof.model.graph import Graph
@@ -50,6 +50,11 @@ def analyze(
     fields = ReceptiveFields(graph.inputs)
     rows, tensors, gradients = make_rows(graph, batch, dtype, fields, input_grad=input_grad)
     totals = make_totals(graph, rows, tensors)
+    memory = inference_memory(graph, rows, totals, tensors)
+    step = None
+    if training is not None:
+        step = training_memory(Task(graph, rows, tensors, gradients, dtype, device), totals, training)
+    _check_peaks(graph, memory.peak_bytes, step.foreach_peak_bytes + step.peak_bytes if step else 0)
     return Analysis(
         cnnprof_version=__version__,
         model=graph.name,
@@ -60,10 +65,8 @@ def analyze(
         dtype=dtype,
         rows=rows,
         totals=totals,
-        memory=inference_memory(graph, rows, totals, tensors),
-        training=None
-        if training is None
-        else training_memory(Task(graph, rows, tensors, gradients, dtype, device), totals, training),
+        memory=memory,
+        training=step,
         containers=graph.containers,
         transfers=tuple(transfers(graph, tensors)),
         notes=(*notes(graph, rows), *fields.notes),
@@ -83,7 +86,7 @@ def freeze(graph: Graph, patterns: Sequence[str]) -> Graph:
         if not any(fnmatchcase(node.name, pattern) for node in graph.nodes):
             raise UsageError(
                 f"--freeze {pattern!r} matches no layer of {graph.name}",
-                hint=f"its layers are called {graph.nodes[0].name} … {graph.nodes[-1].name}; * matches anything",
+                hint=_called(graph),
                 code="no-match",
             )
     nodes = (
@@ -91,6 +94,17 @@ def freeze(graph: Graph, patterns: Sequence[str]) -> Graph:
         for node in graph.nodes
     )
     return replace(graph, nodes=tuple(nodes)) if patterns else graph
+
+
+def _check_peaks(graph: Graph, *sizes: int) -> None:
+    if max(sizes) >= 2**63:
+        raise LayerError(f"the memory of {graph.name} passes 2^63 − 1", code="too-large")
+
+
+def _called(graph: Graph) -> str:
+    if not graph.nodes:
+        return "it has no layers"
+    return f"its layers are called {graph.nodes[0].name} … {graph.nodes[-1].name}; * matches anything"
 
 
 def _check(batch: int, dtype: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cnnprof.model.analysis import Note, Row
-from cnnprof.model.graph import Graph
+from cnnprof.model.graph import Edge, Graph
 
 
 def notes(graph: Graph, rows: Sequence[Row]) -> Iterator[Note]:
@@ -22,9 +22,32 @@ def notes(graph: Graph, rows: Sequence[Row]) -> Iterator[Note]:
         if not row.known:
             message = f"operator {row.op!r} is unknown: the totals are lower bounds"
             yield Note(code="unknown-operator", layer=row.name, message=message)
+    yield from _overwritten(graph, rows)
     if graph.overridden and graph.facts:
         message = f"published figures are not checked: {', '.join(graph.overridden)} changed the network"
         yield Note(code="facts-not-checked", message=message)
+
+
+def _overwritten(graph: Graph, rows: Sequence[Row]) -> Iterator[Note]:
+    """Yield a note for every layer that reads a tensor another layer has written into since it was made."""
+    if all(row.storage != "inplace" for row in rows):
+        return
+    writers: dict[Edge, str] = {}
+    """The layer that wrote last into the storage of a tensor, by the tensor the storage was made for."""
+    roots = {Edge(each.name): (Edge(each.name), "") for each in graph.inputs}
+    for row in rows:
+        for edge in row.edges:
+            root, version = roots[edge]
+            if writers.get(root, "") != version:
+                message = f"reads {edge.node} after {writers[root]} has written into it in place"
+                yield Note(code="overwritten", layer=row.name, message=message)
+        if row.storage == "inplace":
+            writers[roots[row.edges[0]][0]] = row.name
+        for at in range(len(row.outputs)):
+            edge = Edge(row.name, at)
+            shares = row.storage != "new" and [each for at, each in enumerate(row.edges) if at not in row.unread]
+            root = roots[shares[0]][0] if shares else edge
+            roots[edge] = (root, writers.get(root, "") if shares else "")
 
 
 _LINEAR_AXIS = (

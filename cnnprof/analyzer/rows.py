@@ -256,7 +256,8 @@ class _Writer:
             name=node.name, op=node.op, args=node.args, origin=node.origin, edges=node.inputs, inputs=inputs,
             outputs=outputs, trainable_params=0, frozen_params=0, buffers=0, statistics=0, bias_params=0,
             param_bytes=0, buffer_bytes=0, events=_NOTHING, useful_macs=0, training_macs=0, input_grad_macs=0,
-            weight_grad_macs=0, storage="new" if node.when == "always" else "view", activations=0, activation_bytes=0, read_bytes=0, write_bytes=0,
+            weight_grad_macs=0, storage="new" if node.when == "always" else "view",
+            activations=0, activation_bytes=0, read_bytes=0, write_bytes=0,
             known=False, when=node.when, place=node.place, frozen=node.frozen,
             output_name=self.names.get(Edge(node.name)),
         )  # fmt: skip

@@ -44,7 +44,7 @@ def make_totals(graph: Graph, rows: Sequence[Row], tensors: Mapping[Edge, Tensor
         unknown_ops=tuple(sorted({row.op for row in rows if not row.known})),
         **sums,
     )
-    most = max(totals.ops, totals.training_flops, totals.read_bytes + totals.write_bytes)
+    most = max(totals.ops, totals.training_flops, totals.read_bytes + totals.write_bytes, totals.param_bytes)
     if max(most, totals.activation_bytes, totals.torchsummary_activation_bytes) >= _LIMIT:
         raise LayerError(f"the totals of {graph.name} pass 2^63 − 1", code="too-large")
     return totals

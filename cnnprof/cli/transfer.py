@@ -14,7 +14,7 @@ from cnnprof.report import FORMATS, SUFFIXES, render
 @click.command(cls=Command)
 @click.argument("model", shell_complete=complete_model)
 @click.option("--classes", type=click.IntRange(1), metavar="N", help="Outputs of the new head.")
-@click.option("--last", type=click.IntRange(1), default=3, metavar="N", help="Layers that 'last layers' trains.")
+@click.option("--last", type=click.IntRange(1), metavar="N", help="Layers that 'last layers' trains: 3, unless set.")
 @click.option("--batch", type=click.IntRange(1, 2**31 - 1), default=1, metavar="N", help="Samples per step.")
 @click.option("--input", "size", metavar="CxHxW", help="Another input size, such as 3x224x224.")
 @click.option("--dtype", default="float32", metavar="TYPE", help="How floats are stored: float32, float16 ...")

@@ -56,7 +56,8 @@ class _Writer:
 
     def _cells(self, row: Row, zeros: Pads | None) -> Formulas:
         # Everything a formula may depend on besides the network; of the edges, which are equal.
-        same = [row.edges.index(edge) for edge in row.edges]
+        firsts: dict[Edge, int] = {}
+        same = [firsts.setdefault(edge, at) for at, edge in enumerate(row.edges)]
         counts = (
             row.params,
             row.macs,

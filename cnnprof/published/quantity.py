@@ -136,10 +136,16 @@ def _output(part: Part) -> str:
     return "x".join(str(size) for size in part.output.shape[1:])
 
 
+def _output_channels(part: Part) -> int:
+    if len(part.output.shape) < 2:  # noqa: PLR2004 a batch and channels
+        raise UsageError("a fact speaks of output_channels, but the output has none", code="unknown-quantity")
+    return part.output.shape[1]
+
+
 _TEXTS: dict[str, Callable[[Part], str]] = {"output": _output, "rf": lambda part: str(part.last.receptive_field)}
 _DERIVED: dict[str, Callable[[Part], int]] = {
     "output_elements": lambda part: part.output.numel,
-    "output_channels": lambda part: part.output.shape[1],
+    "output_channels": _output_channels,
     "input_elements": _input_elements,
     "weights": lambda part: _sum(part, "params") - _sum(part, "bias_params"),
     "conv_params": lambda part: sum(row.params for row in _convolutions(part)),

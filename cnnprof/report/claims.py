@@ -62,7 +62,7 @@ def claims_table(ledgers: Iterable[Ledger], *, notes: bool = False) -> Table:
         lines=tuple(_line(shown, record) for record in records),
         notes=tuple(_claim_notes(figures)) if notes else (),
         definitions=definitions(shown),
-        optional=("model", "source", "convention"),
+        optional=("model", "convention"),
     )
 
 

@@ -147,8 +147,14 @@ def _training_peak(analysis: Analysis) -> Value:
     return None if analysis.training is None else analysis.training.peak_bytes
 
 
+def _foreach_peak(analysis: Analysis) -> Value:
+    return None if analysis.training is None else analysis.training.foreach_peak_bytes
+
+
 def _largest_batch(analysis: Analysis) -> Value:
-    return None if analysis.fit is None else analysis.fit.batch
+    if analysis.fit is None:
+        return None
+    return UNKNOWN if analysis.totals.lower_bound else analysis.fit.batch
 
 
 def _source(row: Row, _: View) -> Value:
@@ -261,6 +267,8 @@ _ALL = (
         lambda analysis: analysis.memory.peak_bytes),
     _whole("training_peak_bytes", "training memory", "bytes", "bytes, whole batch",
         "peak memory of a training step with the optimizer of --training", _training_peak),
+    _whole("foreach_peak_bytes", "with foreach", "bytes", "bytes, whole batch",
+        "that peak where the optimizer updates all parameters together, as torch does on a GPU", _foreach_peak),
     _whole("largest_batch", "largest batch", "count", "samples",
         "the largest batch whose peak memory is no more than --fits", _largest_batch),
     _measured(

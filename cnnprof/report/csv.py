@@ -1,8 +1,9 @@
 """The main table as CSV: exact integers under column ids, ASCII shapes (``64x224x224``), UTF-8.
 
 What is not a layer is a line whose first cell begins with ``#``: the model, the definition of each column, notes, the
-rest, the totals (under their columns). Read it with ``pandas.read_csv(path, comment="#")``; text is always quoted, so
-that a ``#`` inside it is no comment. A count that nobody knows is ``?``, a lower bound ``>=N``: no numbers, on purpose.
+rest, the totals (under their columns), the peaks of memory. Read it with ``pandas.read_csv(path, comment="#")``; text
+is always quoted, so that a ``#`` inside it is no comment. A count that nobody knows is ``?``, a lower bound ``>=N``: no
+numbers, on purpose.
 
 A spreadsheet takes text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return for a formula: it gets
 one ``'`` in front (after CWE-1236; so does text that begins with ``'`` and one of them, so that it comes off again).
@@ -23,6 +24,8 @@ from cnnprof.report.cells import UNKNOWN_TEXT, text, visible
 from cnnprof.report.formulas import SUFFIX
 from cnnprof.units import to_ascii
 
+PEAKS = ("memory", "training_memory")
+"""Tables below the main one that no column of it holds the sums of."""
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
@@ -40,7 +43,20 @@ def render(report: Report) -> str:
         writer.writerow([_cell(*each, terminal=report.screen.terminal) for each in _pairs(table, line)])
     _comments(out, [_sums("rest", table, table.rest)] if table.rest else [])
     _comments(out, [_sums("total", table, line) for line in table.totals])
+    for extra in report.extra:
+        if extra.id in PEAKS:
+            _comments(out, _below(extra))
     return out.getvalue()
+
+
+def _below(table: Table) -> Iterable[tuple[str, list[int | float | str]]]:
+    """Yield a further table as comments: its title, its lines, its total and its notes."""
+    yield "table", [to_ascii(table.title)]
+    for kind, found in (("line", table.lines), ("total", table.totals)):
+        for line in found:
+            yield kind, [_cell(*each, terminal=True) for each in _pairs(table, line)]
+    for note in table.notes:
+        yield "note", [to_ascii(note)]
 
 
 def with_formulas(table: Table) -> Table:

@@ -68,10 +68,12 @@ def _training_table(analysis: Analysis, found: TrainingMemory, fit: Fit | None) 
         where = "at the loss"
     title = f"peak memory of a training step with {found.optimizer} on {found.device}, {where}"
     table = _table(analysis, "training_memory", title, lines, found.peak_bytes, _TRAINING, fit)
-    more = (
-        f"kept for the backward when the forward is over: {memory(found.saved_bytes)}",
-        f"with foreach=True, which updates all parameters together: {memory(found.foreach_peak_bytes)}",
-    )
+    bound = "≥ " if analysis.totals.lower_bound else ""
+    more = [f"kept for the backward when the forward is over: {bound}{memory(found.saved_bytes)}"]
+    if found.foreach_peak_bytes != found.peak_bytes:
+        default = ", as torch does on a GPU" if found.device == "cuda" else ""
+        size = f"{bound}{memory(found.foreach_peak_bytes)}"
+        more.append(f"with foreach=True all parameters are updated together{default}: {size}")
     return table._replace(notes=(*more, *table.notes))
 
 
@@ -118,5 +120,8 @@ def fit_text(fit: Fit, *, bounded: bool = False) -> str:
     if fit.is_all:
         return f"any batch fits into {limit}"
     at_most = "at most " if bounded else ""
-    more = "" if fit.next_peak_bytes is None else f"; one more needs {memory(fit.next_peak_bytes)}"
-    return f"the largest batch in {limit} is {at_most}{count(fit.batch)}, with {memory(fit.peak_bytes)}{more}"
+    more = "" if fit.next_peak_bytes is None else f"; one more needs {count(fit.next_peak_bytes)}"
+    return (
+        f"the largest batch in {limit} is {at_most}{count(fit.batch)}: it needs {count(fit.peak_bytes)} of "
+        f"{count(fit.limit_bytes)} bytes{more}"
+    )

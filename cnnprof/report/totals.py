@@ -89,7 +89,7 @@ def _about(name: str, number: int, unit: str) -> str | None:
 _SUMMED = ("params", "macs", "flops", "ops", "activation_bytes", "param_bytes")
 _RANKS = {
     "params": 2, "macs": 1, "flops": 20, "ops": 30, "activation_bytes": 10, "param_bytes": 40, "peak_bytes": 8,
-    "training_peak_bytes": 6, "largest_batch": 6,
+    "training_peak_bytes": 3, "foreach_peak_bytes": 4, "largest_batch": 2,
 }  # fmt: skip
 _ABOUT_RESULTS = (
     Column("model", "model", "text", "the network", rank=0),
@@ -123,14 +123,17 @@ def summary_table(
     if not analyses:
         raise UsageError("nothing to show: no result was given", code="no-results")
     summed = _with_totals(_usual(analyses) if columns is None else columns)
-    shown = (*_ABOUT_RESULTS, *(each.column._replace(rank=_RANKS.get(each.column.id, 35)) for each in summed))
+    # What was asked for by name goes last; that it is the same for all results is said by the title of few of them.
+    ranks = _RANKS if columns is None else {each.column.id: 2 for each in summed}
+    about = tuple(each._replace(rank=each.rank + 10 if columns and each.rank else each.rank) for each in _ABOUT_RESULTS)
+    shown = (*about, *(each.column._replace(rank=ranks.get(each.column.id, 35)) for each in summed))
     ordered = list(analyses)
     if sort is not None:
         (sorter,) = _with_totals([sort])
         ordered.sort(key=lambda each: order(sorter.sum(each)))
     return Table(
         id="summary",
-        title=many(len(analyses), "result"),
+        title=", ".join([many(len(analyses), "result"), *_asked(analyses)]),
         columns=shown,
         lines=tuple(_summary_line(each, summed, layout) for each in ordered[:top]),
         notes=(
@@ -142,11 +145,21 @@ def summary_table(
     )
 
 
+def _asked(analyses: Sequence[Analysis]) -> list[str]:
+    """Return what was asked of every result besides: a training step, a memory to fit into."""
+    steps = {f"training with {each.training.optimizer} on {each.training.device}" for each in analyses if each.training}
+    limits = {memory(each.fit.limit_bytes) for each in analyses if each.fit}
+    of = "training step" if steps else "inference"
+    return [*sorted(steps), *(f"largest batch of {'a' if steps else 'an'} {of} in {limit}" for limit in sorted(limits))]
+
+
 def _usual(analyses: Sequence[Analysis]) -> list[str]:
     """Return the columns shown unless others are asked for; what was asked of an analysis is shown of it."""
     training = any(each.training for each in analyses)
     fits = any(each.fit for each in analyses)
-    return [*_SUMMED, "peak_bytes", *["training_peak_bytes"] * training, *["largest_batch"] * fits]
+    gpu = any(each.training and each.training.device == "cuda" for each in analyses)
+    asked = [*["training_peak_bytes"] * training, *["foreach_peak_bytes"] * gpu, *["largest_batch"] * fits]
+    return [*_SUMMED, "peak_bytes", *asked]
 
 
 def _with_totals(names: Sequence[str]) -> list[LayerColumn]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cnnprof.report.base import AtLeast, Column, Line, Table, Value
+from cnnprof.report.base import UNKNOWN, AtLeast, Column, Line, Table, Value
 from cnnprof.report.describe import definitions, many, notes, sample_shapes
 from cnnprof.units import Layout, count, dimensions
 
@@ -23,6 +23,14 @@ _COLUMNS = (
     Column("weight_grad_flops", "weight gradients", "count", "those of weights", _FLOPS, rank=20),
     Column("step_share", "step", "fraction", "FLOPs of a step ÷ those of training all", "fraction", rank=5),
     Column("training_peak_bytes", "training memory", "bytes", "peak memory of a training step", "bytes", rank=3),
+    Column(
+        "foreach_peak_bytes",
+        "with foreach",
+        "bytes",
+        "that peak where the optimizer updates all parameters together, as torch does on a GPU",
+        "bytes",
+        rank=9,
+    ),
     Column("saved_bytes", "kept", "bytes", "kept for the backward when the forward is over", "bytes", rank=30),
     Column("largest_batch", "largest batch", "count", "the largest batch that fits", "samples", rank=4),
 )
@@ -30,8 +38,13 @@ _COLUMNS = (
 
 def transfer_table(found: TransferLearning, layout: Layout = "chw") -> Table:
     """Return one line per strategy: what trains, what a step costs in work and in memory."""
-    shown = _COLUMNS if found.strategies[0].analysis.fit else _COLUMNS[:-1]
     whole = found.strategies[-1].analysis
+    hidden = {
+        "largest_batch": whole.fit is None,
+        "foreach_peak_bytes": not (whole.training and whole.training.device == "cuda"),
+    }
+    kept = [at for at, column in enumerate(_COLUMNS) if not hidden.get(column.id)]
+    shown = tuple(_COLUMNS[at] for at in kept)
     sizes = " + ".join(map(dimensions, sample_shapes(whole, layout)))
     optimizer = f"{whole.training.optimizer} on {whole.training.device}" if whole.training else "no optimizer"
     return Table(
@@ -39,7 +52,9 @@ def transfer_table(found: TransferLearning, layout: Layout = "chw") -> Table:
         title=f"transfer learning with {found.model}, input {sizes}, batch {whole.batch}, {whole.dtype}, {optimizer}; "
         f"head {found.head} of {many(found.classes, 'output')}",
         columns=shown,
-        lines=tuple(Line(_cells(each, whole.totals.training_flops)[: len(shown)]) for each in found.strategies),
+        lines=tuple(
+            Line(tuple(_cells(each, whole.totals.training_flops)[at] for at in kept)) for each in found.strategies
+        ),
         notes=(*_stored(found), *notes(whole)),
         definitions=definitions(shown),
     )
@@ -52,13 +67,13 @@ def _cells(strategy: Strategy, all_flops: int) -> tuple[Value, ...]:
     counts: tuple[int, ...] = (
         totals.trainable_params, totals.frozen_params, 2 * totals.training_macs, inputs + weights, inputs, weights,
     )  # fmt: skip
-    memory = (training.peak_bytes, training.saved_bytes) if training else ()
+    memory = (training.peak_bytes, training.foreach_peak_bytes, training.saved_bytes) if training else ()
     bound = AtLeast if totals.lower_bound else int
     return (
         strategy.name, strategy.first, *map(bound, counts),
         totals.training_flops / all_flops if all_flops else None,
-        *(map(bound, memory) if memory else (None, None)),
-        fit.batch if fit else None,
+        *(map(bound, memory) if memory else (None, None, None)),
+        None if fit is None else UNKNOWN if totals.lower_bound else fit.batch,
     )  # fmt: skip
 
 
@@ -69,4 +84,6 @@ def _stored(found: TransferLearning) -> list[str]:
         return []
     row = head.analysis.row(found.head)
     flops = count(row.training_flops)
-    return [f"with the features before {found.head} stored once, a step of the head alone takes {flops} FLOPs"]
+    return [
+        f"where the features that the frozen layers make are stored, a step of {found.head} alone takes {flops} FLOPs"
+    ]

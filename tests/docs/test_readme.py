@@ -18,7 +18,7 @@ INSTALL = [
     "pip install -c constraints.txt '.[torch]' && cnnprof analyze vgg16",
     "pip install -c constraints.txt -e '.[test]' && pytest",
     "pip install -c constraints.txt . && cnnprof analyze vgg16",
-    "pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu",
+    "pip install torch==2.13.0 torchvision==0.28.0 --index-url https://download.pytorch.org/whl/cpu",
 ]
 SHOWN = [block for block in blocks(PAGE) if block.language == "console"]
 

@@ -255,3 +255,28 @@ def test_an_analysis_survives_json() -> None:
     found = analyze(towers())
 
     assert found.totals == from_json(to_json(found), Analysis).totals
+
+
+def test_what_an_importer_saw_of_one_sample_grows_with_the_batch() -> None:
+    strange = node("x", "roi_align", "input", recorded=(TensorSpec((1, 3, 6, 6)),))
+    behind = node("conv", "conv2d", "x", out_channels=2, kernel_size=3)
+
+    assert (8, 3, 6, 6) == analyze(graph(strange, behind), batch=8).row("x").outputs[0].shape
+    assert 8 * 864 == analyze(graph(strange, behind), batch=8).totals.macs
+
+
+def test_reading_a_tensor_after_work_in_place_on_it_is_noted() -> None:
+    stack = node("stack", "relu", "input")
+    inplace = node("inplace", "relu", "stack", inplace=True)
+    late = node("late", "add", "inplace", "stack")
+    flat = node("flat", "flatten", "inplace")
+
+    expected = Note(code="overwritten", layer="late", message="reads stack after inplace has written into it in place")
+    assert [expected] == [each for each in analyze(graph(stack, inplace, late)).notes if each.code == "overwritten"]
+    assert [] == [each for each in analyze(graph(stack, inplace, flat)).notes if each.code == "overwritten"]
+
+
+def test_freezing_an_empty_network_is_refused() -> None:
+    empty = Graph(name="net", source="test", inputs=(Input(name="input", shape=(3,)),), nodes=(), outputs={})
+    with pytest.raises(UsageError, match="matches no layer"):
+        freeze(empty, ["*"])

@@ -140,3 +140,26 @@ def test_shared_weights_are_read_wherever_they_are_used() -> None:
     rows = analyze(network).rows
 
     assert (0, rows[1].read_bytes) == (rows[2].params, rows[2].read_bytes)
+
+
+def test_a_tensor_that_is_handed_to_a_layer_and_not_read_has_no_gradient() -> None:
+    token = node("token", "parameter", shape=[1, 8])
+    expand = node("expand", "expand", "token", "fc")
+    network = graph(node("fc", "linear", "input", out_features=4), token, expand, shape=(4,))
+
+    assert {"fc": (0, 0), "token": (0, 0), "expand": (0, 0)} == gradients(analyze(network))
+    assert (1,) == analyze(network).row("expand").unread
+
+
+def test_weights_shared_in_a_chain_are_those_of_its_first_layer() -> None:
+    first = node("a", "linear", "input", out_features=4, bias=False)
+    second = node("b", "linear", "a", out_features=4, bias=False, share="a")
+    third = node("c", "linear", "b", out_features=4, bias=False, share="b")
+    network = graph(first, second, third, shape=(4,))
+    training = analyze(network, training="momentum").training
+    assert training is not None
+
+    assert "a" == analyze(network).row("c").share
+    assert 64 == training.optimizer_state_bytes
+    assert (16, 16) == gradients(analyze(freeze(network, ["b"])))["c"]
+    assert 0 == gradients(analyze(freeze(network, ["a"])))["c"][1]

@@ -85,7 +85,7 @@ def test_a_network_without_weights_has_nothing_to_train() -> None:
 
 
 def test_more_layers_than_there_are_cannot_be_the_last() -> None:
-    with pytest.raises(UsageError, match="3 layers with weights"):
+    with pytest.raises(UsageError, match="it has 3"):
         transfer_learning(NETWORK, cost, last=4)
 
 
@@ -103,3 +103,19 @@ def test_no_classes_at_all_are_refused() -> None:
 def test_an_unknown_strategy_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         transfer_learning(NETWORK, cost)["everything"]
+
+
+def test_auxiliary_heads_train_with_everything_only() -> None:
+    heads = replace(
+        graph(*NETWORK.nodes, node("aux", "linear", "b", out_features=7, bias=False), shape=(10,)),
+        outputs={"aux": Edge("aux"), "output": Edge("c")},
+    )
+    found = transfer_learning(heads, cost)
+
+    assert [40, 260, 330] == [each.analysis.totals.trainable_params for each in found.strategies]
+
+
+def test_a_network_of_one_layer_has_its_head_for_last_layers() -> None:
+    one = graph(node("fc", "linear", "input", out_features=3), shape=(5,))
+
+    assert ["fc", "fc", "fc"] == [each.first for each in transfer_learning(one, cost).strategies]

@@ -87,12 +87,30 @@ def test_network_outputs_are_held_to_the_end() -> None:
 
 def test_a_head_that_runs_in_training_only_holds_nothing_in_an_inference() -> None:
     network = graph(
-        node("a", "relu", "input"), replace(node("aux", "relu", "a"), when="train"), node("b", "relu", "a"),
+        node("a", "relu", "input"), node("b", "relu", "a"), node("c", "relu", "b"),
+        replace(node("aux", "relu", "a"), when="train"), node("d", "relu", "c"), shape=(10,),
+    )  # fmt: skip
+    network = replace(network, outputs={"aux": Edge("aux"), "output": Edge("d")})
+
+    assert {"input": 10, "a": 10, "b": 10} == alive(analyze(network))
+
+
+def test_what_runs_in_training_only_on_the_way_hands_its_input_on() -> None:
+    network = graph(
+        node("a", "relu", "input"), replace(node("depth", "stochasticdepth", "a", p=0.1, mode="row"), when="train"),
+        node("b", "relu", "depth"), node("c", "relu", "b"), shape=(10,),
+    )  # fmt: skip
+
+    assert {"input": 10, "a": 10, "b": 10} == alive(analyze(network))
+
+
+def test_a_view_of_several_inputs_shows_the_one_it_reads() -> None:
+    network = graph(
+        node("a", "relu", "input"), node("second", "getitem", "a", "input", index=1), node("b", "relu", "second"),
         node("c", "relu", "b"), shape=(10,),
     )  # fmt: skip
-    network = replace(network, outputs={"aux": Edge("aux"), "output": Edge("c")})
 
-    assert 30 == values(analyze(network).memory.peak_bytes)
+    assert {"input": 10, "b": 10, "c": 10} == alive(analyze(network))
 
 
 def test_a_parameter_as_a_value_lies_in_the_weights() -> None:
@@ -290,3 +308,9 @@ def test_another_error_is_no_answer() -> None:
 
     with pytest.raises(LayerError):
         largest_batch(peak, 10)
+
+
+def test_memory_that_cannot_be_counted_is_refused() -> None:
+    huge = graph(node("p", "parameter", shape=[2**30, 2**30]), node("sum", "sum", "p", dim=[1]), shape=(10,))
+    with pytest.raises(LayerError, match="memory of net passes"):
+        analyze(huge, training="adam")

@@ -33,7 +33,7 @@ def test_the_strategies_stand_side_by_side(net, capsys):
     assert ["head only", "last layers", "all"] == [
         line[:11].strip() for line in out.splitlines() if "linear" in line and line[:4] in ("head", "last", "all ")
     ]
-    assert "with the features before linear_2 stored once, a step of the head alone takes 160 FLOPs" in out
+    assert "where the features that the frozen layers make are stored, a step of linear_2 alone takes 160 FLOPs" in out
 
 
 def test_a_new_head_a_memory_and_a_file(net, tmp_path):
@@ -48,7 +48,7 @@ def test_a_new_head_a_memory_and_a_file(net, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--last", "3"], "net has 2 layers with weights, so that the last 3 cannot be trained"),
+        (["--last", "3"], "the last 3 layers with weights of net cannot be trained: it has 2"),
         (["--last", "2", "--training", "lion"], "unknown optimizer 'lion'"),
         (["--last", "2", "--device", "tpu"], "unknown device 'tpu'"),
         (["--last", "2", "--fits", "much"], "a memory is written 16GiB, 512MiB or 80GB, got 'much'"),
@@ -68,7 +68,7 @@ def test_analyze_shows_a_training_step_and_the_largest_batch(net, capsys):
     out = capsys.readouterr().out
 
     assert "peak memory of a training step with adam on cpu, in the optimizer's step" in out
-    assert "the largest batch in 9.77 KiB is 49, with 9.65 KiB" in out
+    assert "the largest batch in 9.77 KiB is 49: it needs 9,880 of 10,000 bytes; one more needs 10,040" in out
 
 
 def test_analyze_takes_several_dtypes(net, capsys):

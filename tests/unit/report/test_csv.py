@@ -7,10 +7,11 @@ import io
 
 import pytest
 
+from cnnprof.model.plain import replace
 from cnnprof.report.base import Column, Line, Report, Screen, Table
 from cnnprof.report.csv import guard, render
 from cnnprof.report.tables import report
-from tests.unit.report.samples import analysis, blocks, row, small, two_places, with_unknown
+from tests.unit.report.samples import analysis, blocks, peak, row, small, two_places, with_unknown
 
 
 def read(text):
@@ -19,9 +20,23 @@ def read(text):
     return list(csv.reader(io.StringIO(lines, newline="")))
 
 
+def layers(analysis, **chosen):
+    """The report without the tables below the layers."""
+    return report([analysis], **chosen)._replace(extra=())
+
+
+def test_the_peak_of_memory_stands_below_the_layers_as_comments():
+    text = render(report([replace(small(), memory=peak(282, ("input", "input", (1, 3, 8, 8))))], columns=["name"]))
+
+    assert [
+        '# table,"peak memory of an inference"', '# line,"parameters","",1128,1128', '# line,"buffers","",0,0',
+        '# line,"input (input)","3x8x8",768,768', '# total,"total","",1896,1896',
+    ] == text.splitlines()[-5:]  # fmt: skip
+
+
 def test_one_result_is_its_layers():
     assert (
-        render(report([small()], columns=["name", "op", "output", "params", "macs"]))
+        render(layers(small(), columns=["name", "op", "output", "params", "macs"]))
         == """\
 # table,"net, input 3x8x8, batch 1, float32, 4 layers","net.yaml"
 # definition,"name","dotted path of the layer"
@@ -76,7 +91,7 @@ def test_integers_are_exact():
 
 
 def test_what_is_unknown_is_no_number():
-    text = render(report([with_unknown()], columns=["name", "params", "macs"]))
+    text = render(layers(with_unknown(), columns=["name", "params", "macs"]))
 
     assert ["pool.a", "?", "?"] == read(text)[2]
     assert text.endswith('# total,">=50",">=400"\n')
@@ -87,13 +102,13 @@ def test_what_has_no_value_is_empty():
 
 
 def test_the_rest_is_a_comment_under_its_columns():
-    text = render(report([small()], columns=["name", "op", "macs"], sort="macs", top=1))
+    text = render(layers(small(), columns=["name", "op", "macs"], sort="macs", top=1))
 
     assert ['"conv","conv2d",3888', '# rest,"",160', '# total,"",4048'] == text.splitlines()[-3:]
 
 
 def test_a_total_in_the_first_column_stands_after_its_label():
-    assert '# total 282,"total",4048' == render(report([small()], columns=["params", "op", "macs"])).splitlines()[-1]
+    assert '# total 282,"total",4048' == render(layers(small(), columns=["params", "op", "macs"])).splitlines()[-1]
 
 
 def test_traffic_is_not_in_the_file_of_layers():
