@@ -40,6 +40,8 @@ class Validation(Plain, frozen=True, kw_only=True):
     """The reference network."""
     versions: dict[str, str]
     """Packages that were asked, with their versions."""
+    overridden: tuple[str, ...] = ()
+    """What ``--set`` or ``--input`` changed: published figures do not speak of this network."""
     figures: tuple[Figure, ...]
 
     @property

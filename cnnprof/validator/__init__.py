@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from cnnprof._version import __version__
-from cnnprof.errors import CnnprofError, UsageError
+from cnnprof.errors import CnnprofError, MissingPackageError, UsageError
 from cnnprof.model.graph import Graph
 from cnnprof.model.validation import Figure, Validation
 from cnnprof.validator.case import Case
 
 if TYPE_CHECKING:
+    from cnnprof.validator.case import Claims
+
     Check = Callable[[Case], Iterable[Figure]]
 
 CHECKS: dict[str, str] = {
@@ -24,32 +26,91 @@ CHECKS: dict[str, str] = {
     "parameters": "cnnprof.validator.parameters:check",
     "macs": "cnnprof.validator.work:forward",
     "training": "cnnprof.validator.work:training",
+    "reference": "cnnprof.validator.reference:check",
 }
 """Name of a check to where it is, in the order they run: the cheap ones first."""
+WITHOUT_TORCH = ("facts", "network")
+"""Checks that count and compare only."""
+PACKAGES = ("fvcore", "torchvision")
+"""What is asked besides torch, by the first word of a figure's ``by``."""
 
 
-def validate(graph: Graph, *, against: str | None = None, checks: Sequence[str] | None = None) -> Validation:
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C arrived while a network was validated; ``partial`` is what was compared until then."""
+
+    def __init__(self, partial: Validation) -> None:
+        super().__init__()
+        self.partial = partial
+
+
+def validate(
+    graph: Graph,
+    *,
+    against: str | Graph | None = None,
+    checks: Sequence[str] | None = None,
+    claims: Claims | None = None,
+) -> Validation:
     """Return every figure of ``graph`` beside the truth.
 
     Args:
         graph: the network.
-        against: the reference network, ``torchvision:resnet50``; by default the one its specification names.
-        checks: names of ``CHECKS``; None for all.
+        against: the reference network, ``torchvision:resnet50``; by default the one its specification names. Another
+            graph is compared layer by layer.
+        checks: names of ``CHECKS``; None for all, but against another graph for ``network`` only.
+        claims: returns the published figures of an analysis, each with whether it is reproduced.
 
     Raises:
-        UsageError: an unknown check, or a reference that is not there.
-        MissingPackageError: torch, or what the reference needs, is not installed.
+        UsageError: an unknown check, or one that has nothing to compare with.
+        MissingPackageError: torch is not installed; what else is missing fails its own check.
+        Interrupted: Ctrl-C.
     """
-    chosen = list(CHECKS) if checks is None else list(checks)
-    unknown = [name for name in chosen if name not in CHECKS]
+    other = against if isinstance(against, Graph) else None
+    case = Case(graph, against if isinstance(against, str) else graph.reference, other, claims)
+    chosen = _chosen(checks, case)
+    if set(chosen) - set(WITHOUT_TORCH):
+        _check_torch()
+    figures: list[Figure] = []
+    try:
+        for name in chosen:
+            figures += _run(name, case)
+    except KeyboardInterrupt as stop:
+        raise Interrupted(_validation(case, chosen, figures)) from stop
+    return _validation(case, chosen, figures)
+
+
+def _chosen(checks: Sequence[str] | None, case: Case) -> list[str]:
+    if checks is None:
+        return ["network"] if case.other is not None else [name for name in CHECKS if name != "network"]
+    unknown = [name for name in checks if name not in CHECKS]
     if unknown:
         raise UsageError(f"there is no check {unknown[0]!r}", hint=f"some of {', '.join(CHECKS)}", code="no-check")
-    case = Case(graph, against or graph.reference)
-    figures = [figure for name in chosen for figure in _run(name, case)]
+    if "network" in checks and case.other is None:
+        raise UsageError("the check 'network' needs another network", hint="--against MODEL", code="no-check")
+    return [name for name in CHECKS if name in checks]
+
+
+def _check_torch() -> None:
+    try:
+        importlib.import_module("torch")
+    except ImportError as error:
+        raise MissingPackageError(
+            f"validating needs PyTorch, and importing it fails: {error}", hint="pip install 'cnnprof[torch]'"
+        ) from error
+
+
+def _validation(case: Case, chosen: Sequence[str], figures: Sequence[Figure]) -> Validation:
+    from importlib.metadata import version
+
+    asked = {figure.by.partition(":")[0] for figure in figures if figure.verdict != "failed"}
+    names = [*(["torch"] if set(chosen) - set(WITHOUT_TORCH) else []), *(each for each in PACKAGES if each in asked)]
     return Validation(
-        cnnprof_version=__version__, model=graph.name, against=case.against, versions=case.versions,
+        cnnprof_version=__version__,
+        model=case.graph.name,
+        against=case.against if case.other is None else case.other.name,
+        versions={name: version(name) for name in names},
+        overridden=case.graph.overridden,
         figures=tuple(figures),
-    )  # fmt: skip
+    )
 
 
 def _run(name: str, case: Case) -> list[Figure]:
@@ -59,7 +120,7 @@ def _run(name: str, case: Case) -> list[Figure]:
     try:
         return list(check(case))
     except CnnprofError as error:
-        return [_failed(name, error.message)]
+        return [_failed(name, f"{error.message} ({error.hint})" if error.hint else error.message)]
     except Exception as error:  # noqa: BLE001 what torch raises is part of the result
         return [_failed(name, f"{type(error).__name__}: {error}")]
 

@@ -10,7 +10,13 @@ from cnnprof.model.analysis import Analysis
 from cnnprof.model.graph import Graph, Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import torch
+
+    from cnnprof.model.claims import Claim
+
+    Claims = Callable[[Analysis], Sequence[Claim]]
 
 BATCH = 2
 """Samples of every forward: a mistake about the batch shows at 2 and not at 1."""
@@ -19,9 +25,14 @@ BATCH = 2
 class Case:
     """A graph, its analysis, and the module it builds."""
 
-    def __init__(self, graph: Graph, against: str | None = None) -> None:
+    def __init__(
+        self, graph: Graph, against: str | None = None, other: Graph | None = None, claims: Claims | None = None
+    ) -> None:
         self.graph = graph
         self.against = against
+        self.other = other
+        """Another network of ours, to be compared layer by layer."""
+        self.claims = claims
 
     @cached_property
     def analysis(self) -> Analysis:
@@ -32,13 +43,6 @@ class Case:
     def on_meta(self) -> Any:
         """The module in evaluation mode, without memory."""
         return builder.build(self.graph, device="meta").eval()
-
-    @property
-    def versions(self) -> dict[str, str]:
-        """The packages that were asked."""
-        from importlib.metadata import version
-
-        return {"torch": version("torch")}
 
     def inputs(self, device: str = "cpu", *, batch: int = BATCH, seed: int = 0) -> tuple[torch.Tensor, ...]:
         """Return random inputs of the network, N×shape: normal floats, small whole numbers, never zeros."""
