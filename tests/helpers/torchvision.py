@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import warnings
-from functools import cache
 from typing import Any, NamedTuple
-from unittest import mock
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-_DETECTION = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+from cnnprof.readers.torchvision import build, models, split
+
+__all__ = ["Truth", "build", "models", "published", "torchsummary_outputs", "truth"]
 
 
 class Truth(NamedTuple):
@@ -19,50 +17,6 @@ class Truth(NamedTuple):
     macs: int
     output: tuple[int, ...]
     """One sample, without the batch."""
-
-
-@cache
-def models() -> Any:
-    """Return ``torchvision.models``.
-
-    The package registers fake kernels for two detection operators while it is imported. Their schemas come from its
-    compiled library, which does not load beside every build of torch; classification needs neither.
-    """
-    try:
-        return importlib.import_module("torchvision.models")
-    except RuntimeError:
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        library.define(f"nms{_DETECTION}")
-        library.define(f"qnms{_DETECTION}")
-        models.library = library  # type: ignore[attr-defined]  # the schemas live as long as this object
-        return importlib.import_module("torchvision.models")
-
-
-def _regnet_on_cpu() -> Any:
-    """Have RegNet's widths and depths computed on the CPU: torchvision does it with tensors, which meta has not."""
-    params = models().regnet.BlockParams
-    compute = params.from_init_params
-
-    def on_cpu(**arguments: Any) -> Any:
-        with torch.device("cpu"):
-            return compute(**arguments)
-
-    return mock.patch.object(params, "from_init_params", on_cpu)
-
-
-def build(name: str, **arguments: Any) -> torch.nn.Module:
-    """Return an untrained model on the meta device, in evaluation mode.
-
-    Segmentation networks have their auxiliary head, as those with published weights do.
-    """
-    factory = getattr(models(), name, None)
-    if factory is None:
-        factory = getattr(models().segmentation, name)
-        arguments = {"weights_backbone": None, "aux_loss": True, **arguments}
-    with torch.device("meta"), _regnet_on_cpu(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # GoogLeNet announces another initialisation
-        model: torch.nn.Module = factory(weights=None, **arguments)
-    return model.eval()
 
 
 def truth(name: str, shape: tuple[int, ...], **arguments: Any) -> Truth:
@@ -95,4 +49,4 @@ def torchsummary_outputs(name: str, shape: tuple[int, ...]) -> int:
 
 def published(name: str) -> dict[str, Any]:
     """Return the metadata of a model's default weights: ``num_params``, ``_ops`` (billions of MACs) and more."""
-    return dict(models().get_model_weights(name).DEFAULT.meta)
+    return dict(models().get_model_weights(split(name)[0]).DEFAULT.meta)
