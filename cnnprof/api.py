@@ -49,6 +49,10 @@ def load(model: str | os.PathLike[str], *, input: InputSize = None, set: Mapping
         UsageError: nothing answers to the name, or ``input`` or ``set`` do not fit.
         SpecError: the specification is refused, with all its problems.
     """
+    if not isinstance(model, str | os.PathLike):
+        raise UsageError(
+            f"a model is a name, a path, a pattern or a Graph, got {type(model).__name__}", code="unknown-model"
+        )
     return readers.read(os.fspath(model), Overrides(params=dict(set or {}), inputs=parse_inputs(input)))
 
 

@@ -35,9 +35,9 @@ CLAIM_COLUMNS = (
 )  # fmt: skip
 ERRATA_COLUMNS = (
     Column("deck", "deck", "text", "number of the deck", rank=0),
-    Column("what", "what", "text", "what the figure or word is about", rank=1),
-    Column("published", "published", "count", "what the deck says", rank=0),
-    Column("right", "right", "count", "what it should say; its numbers are computed", rank=0),
+    Column("what", "what", "text", "what the figure or word is about", rank=0),
+    Column("published", "published", "count", "what the deck says", rank=2),
+    Column("right", "right", "count", "what it should say; its numbers are computed", rank=1),
     Column("model", "network", "text", "the network of the zoo that shows it", rank=3),
     Column("why", "why", "text", "how the slip came about"),
 )

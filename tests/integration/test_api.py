@@ -125,3 +125,8 @@ def test_a_path_object_and_a_single_pattern_to_freeze_will_do(tmp_path: Path) ->
     found = cnnprof.analyze(Path(write(tmp_path)), freeze="conv*")
 
     assert (0, 112) == (found.totals.trainable_params, found.totals.frozen_params)
+
+
+def test_what_is_no_model_is_refused():
+    with pytest.raises(cnnprof.UsageError, match="a model is a name, a path, a pattern or a Graph, got list"):
+        cnnprof.analyze(["resnet18"])
