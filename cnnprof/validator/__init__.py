@@ -65,7 +65,7 @@ def validate(
         Interrupted: Ctrl-C.
     """
     other = against if isinstance(against, Graph) else None
-    case = Case(graph, against if isinstance(against, str) else graph.reference, other, claims)
+    case = Case(graph, against if isinstance(against, str) else _reference(graph), other, claims)
     chosen = _chosen(checks, case)
     if set(chosen) - set(WITHOUT_TORCH):
         _check_torch()
@@ -76,6 +76,11 @@ def validate(
     except KeyboardInterrupt as stop:
         raise Interrupted(_validation(case, chosen, figures)) from stop
     return _validation(case, chosen, figures)
+
+
+def _reference(graph: Graph) -> str | None:
+    """Return what the specification names; with another value for a parameter this is another network."""
+    return None if any(each.startswith("--set") for each in graph.overridden) else graph.reference
 
 
 def _chosen(checks: Sequence[str] | None, case: Case) -> list[str]:

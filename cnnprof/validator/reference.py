@@ -70,11 +70,12 @@ def _figures(case: Case, graph: Graph) -> Iterator[Figure]:
     theirs, ours = reference(by), builder.build(graph, device="meta")
     dropped = _dropout_of(theirs)
     meta = Case(graph).inputs("meta")
-    alignment = align(trace(ours, meta), trace(theirs, meta))
+    layers = trace(theirs, meta)
+    alignment = align(trace(ours, meta), layers)
     yield _layers(ours, alignment, by)
     yield _chances(case.graph, dropped(), by)
     if alignment.pairs:
-        draw(theirs)
+        draw(theirs, layers)
         give(alignment.pairs, ours, theirs)
         twins = Twins(graph, ours, theirs, alignment, Case(graph).inputs())
         for training in (False, True):

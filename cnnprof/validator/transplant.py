@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnnprof.errors import LayerError
@@ -16,12 +16,21 @@ NAMES = ("running_mean", "running_var", "num_batches_tracked")
 """The buffers that can be drawn; others have values that building on the meta device lost."""
 
 
-def draw(module: torch.nn.Module, seed: int = 0) -> None:
+FAINT = 1 / 32
+"""Size of what arrives at a norm: beside its variance of 1/1000 even an eps of 1e-6 is not lost."""
+
+
+def draw(module: torch.nn.Module, owners: Sequence[Owner], seed: int = 0) -> None:
     """Move a module from the meta device to the CPU, every parameter and running statistic drawn at random.
 
     Matrices are uniform with variance 2 ÷ fan-in (He et al. 2015), so that values neither die out nor grow in depth;
     factors and variances are between 1/2 and 3/2, biases and means between −1/2 and 1/2. Nothing is left at 0 or 1,
-    where a missing layer would not show.
+    where a missing layer would not show. What comes before a norm is ``FAINT``, and so are the norm's statistics.
+
+    Args:
+        module: the network.
+        owners: its layers with weights, in order of execution.
+        seed: of the drawing.
 
     Raises:
         LayerError: a buffer that is not a norm's statistic.
@@ -31,12 +40,20 @@ def draw(module: torch.nn.Module, seed: int = 0) -> None:
     _check_buffers(module)
     module.to_empty(device="cpu")
     generator = torch.Generator().manual_seed(seed)
+    faint = {owners[each].path for owner in owners if _is_norm(owner) for each in owner.before}
     with torch.no_grad():
-        for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        for path, tensor in (*module.named_parameters(), *module.named_buffers()):
+            owner, _, name = path.rpartition(".")
             if tensor.is_floating_point():
-                tensor.uniform_(*_bounds(name.rpartition(".")[2], tensor), generator=generator)
+                low, high = _bounds(name, tensor, faint=owner in faint)
+                tensor.uniform_(low, high, generator=generator)
             else:
                 tensor.fill_(3)  # batches seen; any number but 0
+
+
+def _is_norm(owner: Owner) -> bool:
+    """Return whether an owner has one number per channel and no more: a norm, and a few activations."""
+    return all(len(shape) <= 1 for shape in (*owner.parameters, *owner.buffers))
 
 
 def _check_buffers(module: torch.nn.Module) -> None:
@@ -49,11 +66,16 @@ def _check_buffers(module: torch.nn.Module) -> None:
         )
 
 
-def _bounds(name: str, tensor: torch.Tensor) -> tuple[float, float]:
+def _bounds(name: str, tensor: torch.Tensor, *, faint: bool) -> tuple[float, float]:
     fan_in = tensor.numel() // max(1, tensor.shape[0]) if tensor.ndim > 1 else 1
+    if name == "running_var":
+        return 0.5 * FAINT**2, 1.5 * FAINT**2
+    if name == "running_mean":
+        return -0.5 * FAINT, 0.5 * FAINT
+    size = FAINT if faint and (fan_in > 1 or name == "bias") else 1
     if fan_in > 1:
-        return -math.sqrt(6 / fan_in), math.sqrt(6 / fan_in)
-    return (-0.5, 0.5) if name in ("bias", "running_mean") else (0.5, 1.5)
+        return -size * math.sqrt(6 / fan_in), size * math.sqrt(6 / fan_in)
+    return (-0.5 * size, 0.5 * size) if name == "bias" else (0.5, 1.5)
 
 
 def give(pairs: Iterable[tuple[Owner, Owner]], ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
