@@ -71,7 +71,11 @@ def errata_table(errata: Iterable[Erratum], *, notes: bool = False) -> Table:
     found = list(errata)
     shown = [column for column in ERRATA_COLUMNS if not (notes and column.id in SENTENCES)]
     lines = tuple(_line(shown, {column.id: getattr(each, column.id) for column in shown}) for each in found)
-    said = (f"deck{'s' * (',' in each.deck)} {each.deck}, {each.what}: {each.why}" for each in found)
+    # Whole: a narrow terminal has no room for both figures in columns.
+    said = (
+        f"deck{'s' * (',' in each.deck)} {each.deck}, {each.what}: {each.published}, rightly {each.right}; {each.why}"
+        for each in found
+    )
     return Table(
         id="errata",
         title=f"{len(found)} errata of the course decks",

@@ -103,6 +103,7 @@ def test_an_erratum_is_a_line_with_its_reason():
 
 
 def test_people_get_the_reasons_of_errata_as_notes():
-    assert ("decks 0, 1, layers: one was forgotten", "deck 2, a formula: a sign") == errata_table(
-        ERRATA, notes=True
-    ).notes
+    assert (
+        "decks 0, 1, layers: 7, rightly 8; one was forgotten",
+        "deck 2, a formula: a, rightly −a; a sign",
+    ) == errata_table(ERRATA, notes=True).notes
