@@ -27,6 +27,9 @@ CHECKS: dict[str, str] = {
     "macs": "cnnprof.validator.work:forward",
     "training": "cnnprof.validator.work:training",
     "reference": "cnnprof.validator.reference:check",
+    "fvcore": "cnnprof.validator.fvcore:check",
+    "facts": "cnnprof.validator.facts:check",
+    "network": "cnnprof.validator.against:check",
 }
 """Name of a check to where it is, in the order they run: the cheap ones first."""
 WITHOUT_TORCH = ("facts", "network")
