@@ -26,32 +26,39 @@ class Case:
     """A graph, its analysis, and the module it builds."""
 
     def __init__(
-        self, graph: Graph, against: str | None = None, other: Graph | None = None, claims: Claims | None = None
+        self,
+        graph: Graph,
+        against: str | None = None,
+        other: Graph | None = None,
+        claims: Claims | None = None,
+        *,
+        batch: int = BATCH,
     ) -> None:
         self.graph = graph
         self.against = against
         self.other = other
         """Another network of ours, to be compared layer by layer."""
         self.claims = claims
+        self.batch = batch
 
     @cached_property
     def analysis(self) -> Analysis:
-        """The tables, at ``BATCH``."""
-        return analyzer.analyze(self.graph, batch=BATCH)
+        """The tables, at ``batch``."""
+        return analyzer.analyze(self.graph, batch=self.batch)
 
     @cached_property
     def on_meta(self) -> Any:
         """The module in evaluation mode, without memory."""
         return builder.build(self.graph, device="meta").eval()
 
-    def inputs(self, device: str = "cpu", *, batch: int = BATCH, seed: int = 0) -> tuple[torch.Tensor, ...]:
+    def inputs(self, device: str = "cpu", *, batch: int | None = None, seed: int = 0) -> tuple[torch.Tensor, ...]:
         """Return random inputs of the network, N×shape: normal floats, small whole numbers, never zeros."""
         import torch
 
         generator = None if device == "meta" else torch.Generator(device).manual_seed(seed)
         found = []
         for each in self.graph.inputs:
-            shape, dtype = (batch, *each.shape), getattr(torch, each.dtype)
+            shape, dtype = (batch or self.batch, *each.shape), getattr(torch, each.dtype)
             if dtype.is_floating_point:
                 found.append(torch.randn(shape, dtype=dtype, device=device, generator=generator))
             else:
