@@ -11,13 +11,26 @@ from typing import TYPE_CHECKING, Any
 from cnnprof._version import __version__
 
 if TYPE_CHECKING:
-    from cnnprof.api import ZooEntry, analyze, build, claims, errata, explain, load, transfer_learning, zoo, zoo_entries
+    from cnnprof.api import (
+        ZooEntry,
+        analyze,
+        build,
+        claims,
+        errata,
+        explain,
+        load,
+        transfer_learning,
+        validate,
+        zoo,
+        zoo_entries,
+    )
     from cnnprof.errors import CnnprofError, LayerError, SpecError, UsageError
     from cnnprof.model.analysis import Analysis
     from cnnprof.model.claims import Claim, Erratum, Ledger
     from cnnprof.model.explanation import Explanation
     from cnnprof.model.graph import Graph
     from cnnprof.model.transfer_learning import TransferLearning
+    from cnnprof.model.validation import Figure, Validation
 
 _HOMES = {
     "analyze": "cnnprof.api", "load": "cnnprof.api", "zoo": "cnnprof.api", "zoo_entries": "cnnprof.api",
@@ -25,6 +38,7 @@ _HOMES = {
     "explain": "cnnprof.api", "Explanation": "cnnprof.model.explanation",
     "Claim": "cnnprof.model.claims", "Erratum": "cnnprof.model.claims", "Ledger": "cnnprof.model.claims",
     "transfer_learning": "cnnprof.api", "TransferLearning": "cnnprof.model.transfer_learning",
+    "validate": "cnnprof.api", "Figure": "cnnprof.model.validation", "Validation": "cnnprof.model.validation",
     "Analysis": "cnnprof.model.analysis", "Graph": "cnnprof.model.graph",
     "CnnprofError": "cnnprof.errors", "LayerError": "cnnprof.errors", "SpecError": "cnnprof.errors",
     "UsageError": "cnnprof.errors",
@@ -48,7 +62,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "Analysis", "Claim", "CnnprofError", "Erratum", "Explanation", "Graph", "LayerError", "Ledger", "SpecError",
-    "TransferLearning", "UsageError", "ZooEntry", "__version__", "analyze", "build", "claims", "errata", "explain",
-    "load", "transfer_learning", "zoo", "zoo_entries",
+    "Analysis", "Claim", "CnnprofError", "Erratum", "Explanation", "Figure", "Graph", "LayerError", "Ledger",
+    "SpecError", "TransferLearning", "UsageError", "Validation", "ZooEntry", "__version__", "analyze", "build",
+    "claims", "errata", "explain", "load", "transfer_learning", "validate", "zoo", "zoo_entries",
 ]  # fmt: skip

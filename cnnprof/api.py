@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from cnnprof.model.explanation import Explanation
     from cnnprof.model.memory import Optimizer
     from cnnprof.model.transfer_learning import TransferLearning
+    from cnnprof.model.validation import Validation
 
+FREE_SIZE = 64
+"""What ``validate`` takes for an axis that a specification leaves open."""
 InputSize = str | Sequence[int] | Mapping[str, Any] | None
 
 
@@ -36,7 +39,13 @@ class ZooEntry(Plain, frozen=True, kw_only=True):
     source: str | None
 
 
-def load(model: str | os.PathLike[str], *, input: InputSize = None, set: Mapping[str, Any] | None = None) -> Graph:  # noqa: A002 - the flags' names
+def load(
+    model: str | os.PathLike[str],
+    *,
+    input: InputSize = None,  # noqa: A002 - the flags' names
+    set: Mapping[str, Any] | None = None,  # noqa: A002
+    free: int | None = None,
+) -> Graph:
     """Return the network that ``model`` names, as plain data.
 
     Args:
@@ -44,16 +53,14 @@ def load(model: str | os.PathLike[str], *, input: InputSize = None, set: Mapping
             one-line pattern.
         input: another input size without the batch: ``"3x224x224"``, ``(3, 224, 224)`` or sizes by input name.
         set: other values for the specification's parameters.
+        free: size of the axes that the specification leaves open, where ``input`` says nothing; by default an error.
 
     Raises:
         UsageError: nothing answers to the name, or ``input`` or ``set`` do not fit.
         SpecError: the specification is refused, with all its problems.
     """
-    if not isinstance(model, str | os.PathLike):
-        raise UsageError(
-            f"a model is a name, a path, a pattern or a Graph, got {type(model).__name__}", code="unknown-model"
-        )
-    return readers.read(os.fspath(model), Overrides(params=dict(set or {}), inputs=parse_inputs(input)))
+    overrides = Overrides(params=dict(set or {}), inputs=parse_inputs(input), free=free)
+    return readers.read(os.fspath(model), overrides)
 
 
 def analyze(  # noqa: PLR0913 the options of the command, by name
@@ -211,6 +218,52 @@ def transfer_learning(  # noqa: PLR0913 the options of the command, by name
         return analyze(network, batch=batch, dtype=dtype, training=training, device=device, fits=fits)
 
     return fine_tuning.transfer_learning(graph, cost, classes=classes, last=last)
+
+
+def validate(
+    model: str | os.PathLike[str] | Graph,
+    *,
+    against: str | Graph | None = None,
+    checks: Sequence[str] | None = None,
+    input: InputSize = None,  # noqa: A002 - the flags' names
+    set: Mapping[str, Any] | None = None,  # noqa: A002
+) -> Validation:
+    """Return every figure of a network beside what PyTorch, other tools and a reference say; ``.ok``, ``.broken``.
+
+    Args:
+        model: as for ``load``, or a graph; a size that its specification leaves open is 64.
+        against: the reference, ``torchvision:resnet50``, by default the one that its specification names; or another
+            network, as for ``load``: then the layers of both are compared, and by default nothing else.
+        checks: some of ``cnnprof.validator.CHECKS``; by default all.
+        input: as for ``load``, of both networks.
+        set: as for ``load``.
+
+    Raises:
+        UsageError: an argument that does not fit.
+        SpecError: the specification is refused.
+        MissingPackageError: torch is not installed.
+        KeyboardInterrupt: with the figures found until then, a Validation, as ``.partial``.
+    """
+    from cnnprof import validator
+    from cnnprof.published import check
+
+    graph = model if isinstance(model, Graph) else load(model, input=input, set=set, free=FREE_SIZE)
+    other = reference(against, input=input) if isinstance(against, str) else against
+    return validator.validate(graph, against=other, checks=checks, claims=check.check)
+
+
+def reference(against: str, *, input: InputSize = None) -> str | Graph:  # noqa: A002 - the flag's name
+    """Return the network that ``against`` names; of another library's, its name.
+
+    Raises:
+        UsageError: nothing answers to the name.
+        SpecError: the specification is refused.
+    """
+    from cnnprof.validator import LIBRARIES
+
+    if against.partition(":")[0] in LIBRARIES:
+        return against
+    return load(against, input=input, free=FREE_SIZE)
 
 
 def claims(model: str | os.PathLike[str] | Graph) -> Ledger:

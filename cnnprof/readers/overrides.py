@@ -13,10 +13,14 @@ MOST_DIMENSIONS = 8
 
 
 class Overrides(Plain, frozen=True, kw_only=True):
-    """``params`` by name; ``inputs`` by name, the only input under the name None."""
+    """``params`` by name; ``inputs`` by name, the only input under the name None.
+
+    ``free``: the size of axes that the specification leaves open and ``inputs`` does not name; None: an error.
+    """
 
     params: dict[str, Any] = {}
     inputs: dict[str | None, tuple[int, ...]] = {}
+    free: int | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -111,7 +111,7 @@ def graph(document: Document, spec: Spec, variant: str | None, overrides: Overri
         containers=tuple(network.containers),
         reference=expectation.reference,
         facts=expectation.facts,
-        overridden=overrides.names,
+        overridden=(*overrides.names, *_closed(inputs, shapes, scope, overrides)),
     )
 
 
@@ -167,23 +167,37 @@ def _shapes(inputs: list[InputSpec], scope: Scope, overrides: Overrides, collect
             )
     found = []
     for spec in inputs:
-        shape = given.get(spec.name) or _declared(spec, scope, collector)
+        shape = given.get(spec.name) or _declared(spec, scope, overrides.free, collector)
         if shape is not None:
             found.append(Input(name=spec.name, shape=shape, dtype=spec.dtype))
     return tuple(found)
 
 
-def _declared(spec: InputSpec, scope: Scope, collector: Collector) -> tuple[int, ...] | None:
+def _closed(inputs: list[InputSpec], shapes: tuple[Input, ...], scope: Scope, overrides: Overrides) -> list[str]:
+    """Return the sizes that the specification left open and ``overrides.free`` gave, as ``overridden`` names them."""
+    if overrides.free is None or overrides.inputs:
+        return []
+    opened = [_is_open(spec.shape.evaluate(scope)) for spec in inputs]
+    return [f"--input {'x'.join(map(str, each.shape))}" for each, was in zip(shapes, opened, strict=True) if was]
+
+
+def _is_open(value: Any) -> bool:
+    return isinstance(value, list) and "*" in value
+
+
+def _declared(spec: InputSpec, scope: Scope, free: int | None, collector: Collector) -> tuple[int, ...] | None:
     try:
         value = spec.shape.evaluate(scope)
     except ExpressionError as error:
         collector.add_error(error, spec.tree)
         return None
-    if isinstance(value, list) and "*" in value:
+    if _is_open(value) and free is not None:
+        value = _filled(value, free)
+    if _is_open(value):
         sizes = "x".join(str(size) for size in value)
         raise UsageError(
             f"{collector.document.source} leaves its input size open ({sizes})",
-            hint=f"give one: --input {_filled(value)}",
+            hint=f"give one: --input {'x'.join(map(str, _filled(value)))}",
             code="missing-input",
         )
     if not _is_shape(value):
@@ -193,9 +207,9 @@ def _declared(spec: InputSpec, scope: Scope, collector: Collector) -> tuple[int,
     return tuple(value)
 
 
-def _filled(sizes: list[Any]) -> str:
-    """Return a size that would do: 3 channels where they are open, 224 for every other open axis."""
-    return "x".join(str(size if size != "*" else 224 if axis else 3) for axis, size in enumerate(sizes))
+def _filled(sizes: list[Any], side: int = 224) -> list[Any]:
+    """Return a size that would do: 3 channels where they are open, ``side`` for every other open axis."""
+    return [size if size != "*" else side if axis else 3 for axis, size in enumerate(sizes)]
 
 
 def _is_shape(value: Any) -> bool:

@@ -6,11 +6,13 @@ network to analyse. Names never reach it as markup: ``[/]`` and ``[link=…]`` a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
 
 from cnnprof.report import plain
 from cnnprof.report.base import Report, Screen
+from cnnprof.report.cells import visible
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -78,3 +80,27 @@ class Renderable:
 def renderable(analysis: Analysis) -> Renderable:
     """Return what ``__rich__`` returns."""
     return Renderable(analysis)
+
+
+@contextmanager
+def progress(stream: TextIO | None, count: int) -> Iterator[Callable[[str], None]]:
+    """Yield a function that is called with the name of each of ``count`` things as its turn comes.
+
+    On a terminal it moves a bar, which is gone at the end; anywhere else, or for nothing to count, it does nothing.
+    """
+    if stream is None or not count or not stream.isatty():
+        yield lambda _name: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=Console(file=stream), transient=True) as bar:
+        task = bar.add_task("", total=count)
+        began: list[str] = []
+
+        def advance(name: str) -> None:
+            bar.update(task, description=visible(name), completed=len(began))
+            began.append(name)
+
+        yield advance

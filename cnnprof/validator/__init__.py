@@ -26,6 +26,7 @@ CHECKS: dict[str, str] = {
     "parameters": "cnnprof.validator.parameters:check",
     "macs": "cnnprof.validator.work:forward",
     "training": "cnnprof.validator.work:training",
+    "memory": "cnnprof.validator.memory:check",
     "reference": "cnnprof.validator.reference:check",
     "fvcore": "cnnprof.validator.fvcore:check",
     "facts": "cnnprof.validator.facts:check",
@@ -34,7 +35,9 @@ CHECKS: dict[str, str] = {
 """Name of a check to where it is, in the order they run: the cheap ones first."""
 WITHOUT_TORCH = ("facts", "network")
 """Checks that count and compare only."""
-PACKAGES = ("fvcore", "torchvision")
+LIBRARIES = ("torchvision",)
+"""Whose networks can be a reference, ``torchvision:resnet50``."""
+PACKAGES = ("fvcore", *LIBRARIES)
 """What is asked besides torch, by the first word of a figure's ``by``."""
 
 
