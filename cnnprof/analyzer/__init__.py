@@ -33,12 +33,14 @@ def analyze(
     input_grad: bool = False,
     training: Optimizer | None = None,
     device: Device = "cpu",
+    adds_anew: bool = False,
 ) -> Analysis:
     """Return what ``graph`` costs for ``batch`` samples whose floats are stored as ``dtype``.
 
     Work and memory are those of evaluation mode; a training step's multiply-accumulates stand beside them.
     ``input_grad``: the network's inputs require gradients too. ``training``: the optimizer of a training step, whose
-    memory is worked out with what ``device`` keeps for the backward.
+    memory is worked out with what ``device`` keeps for the backward. ``adds_anew``: where gradients of one tensor are
+    added up, the sum is a new tensor, as torch makes it under a dispatch mode (a tracer of its memory is one).
 
     Raises:
         UsageError: a batch below 1, an unknown dtype, optimizer or device, or training in a dtype that is none to
@@ -53,7 +55,7 @@ def analyze(
     memory = inference_memory(graph, rows, totals, tensors)
     step = None
     if training is not None:
-        step = training_memory(Task(graph, rows, tensors, gradients, dtype, device), totals, training)
+        step = training_memory(Task(graph, rows, tensors, gradients, dtype, device, adds_anew), totals, training)
     _check_peaks(graph, memory.peak_bytes, step.foreach_peak_bytes + step.peak_bytes if step else 0)
     return Analysis(
         cnnprof_version=__version__,

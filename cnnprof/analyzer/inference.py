@@ -92,6 +92,13 @@ def place_outputs(row: Row, storage: str, places: dict[Edge, int], heap: Heap) -
             places[Edge(row.name, at)] = heap.hold(places[shown(row)])
 
 
+def make_and_forget(row: Row, tensors: Sequence[TensorSpec], heap: Heap) -> None:
+    """Allocate what is there while a layer runs and not after it."""
+    made = [heap.allocate(row.name, "forgotten", tensor) for tensor in tensors]
+    for storage in made:
+        heap.drop(storage)
+
+
 def _run(
     graph: Graph, rows: Sequence[Row], tensors: Mapping[Edge, TensorSpec], readers: Mapping[str, Sequence[Edge]]
 ) -> Heap:
@@ -100,6 +107,7 @@ def _run(
     for row in rows:
         heap.running = row.name
         place_outputs(row, row.storage, places, heap)
+        make_and_forget(row, row.forgets, heap)
         for edge in readers.get(row.name, ()):
             heap.drop(places[edge])
     return heap

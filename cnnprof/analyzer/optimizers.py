@@ -7,6 +7,7 @@ of parameters has, besides its gradient: nothing (sgd), a momentum buffer (momen
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple, get_args
 
 from cnnprof.layers.backward import Device
@@ -26,13 +27,15 @@ class OptimizerMemory(NamedTuple):
 
 
 def optimizer_memory(optimizer: Optimizer, parameters: Sequence[int], device: Device) -> OptimizerMemory:
-    """Return what an optimizer of these trainable ``parameters`` needs; ``parameters``: bytes of each tensor.
+    """Return what an optimizer of these trainable ``parameters`` needs; ``parameters``: bytes of each, in order.
 
     Adam counts its steps in a float of the host per tensor. Its denominator √v / c + ε is made in two tensors of the
-    parameter's size, one parameter after the other; with ``foreach=True`` in one tensor for every parameter at a time.
+    parameter's size, one parameter after the other, while that of the one before is still there; with ``foreach=True``
+    in one tensor for every parameter at a time.
     """
     state = _STATES[optimizer] * sum(parameters)
     if optimizer != "adam":
         return OptimizerMemory(state, 0, 0)
     steps = _STEP_BYTES * len(parameters) if device == "cpu" else 0
-    return OptimizerMemory(state + steps, 2 * max(parameters, default=0), sum(parameters))
+    temporary = max((before + 2 * size for before, size in pairwise((0, *parameters))), default=0)
+    return OptimizerMemory(state + steps, temporary, sum(parameters))

@@ -39,6 +39,7 @@ class Counts(Plain, frozen=True, kw_only=True):
     useful_macs: int
     products: tuple[Product, ...]
     storage: Storage
+    forgets: Tensors
     zeros: Pads | None
     input_bytes: int
     output_bytes: int
@@ -94,6 +95,7 @@ class Counter:
             useful_macs=layer.useful_macs(inputs, computed, zeros) if events.macs else 0,
             products=layer.products(inputs, computed) if events.macs else (),
             storage=layer.storage(),
+            forgets=layer.forgets(inputs, outputs),
             zeros=layer.zeros(inputs),
             input_bytes=_bytes(inputs),
             output_bytes=_bytes(outputs),
@@ -234,6 +236,7 @@ class _Writer:
             input_grad_macs=input_grad,
             weight_grad_macs=weight_grad,
             storage=storage,
+            forgets=counts.forgets if runs else (),
             activations=counts.output_elements if storage == "new" else 0,
             activation_bytes=counts.output_bytes if storage == "new" else 0,
             read_bytes=_read(node, inputs, counts) if moves else 0,

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from cnnprof.analyzer.gradients import Gradients
 from cnnprof.analyzer.heap import Heap
-from cnnprof.analyzer.inference import last_readers, place_outputs
+from cnnprof.analyzer.inference import last_readers, make_and_forget, place_outputs
 from cnnprof.analyzer.optimizers import optimizer_memory
 from cnnprof.layers import REGISTRY, Layer
-from cnnprof.layers.backward import Device, Needs, Saved
+from cnnprof.layers.backward import Device, Needs, Saved, Source
 from cnnprof.layers.norm import BatchNorm
 from cnnprof.model.analysis import Row, Totals
-from cnnprof.model.graph import Edge, Graph, TensorSpec
+from cnnprof.model.graph import Edge, Graph, Shape, TensorSpec
 from cnnprof.model.memory import Optimizer, Phase, TrainingMemory
 
 
@@ -27,6 +27,8 @@ class Task(NamedTuple):
     gradients: Gradients
     dtype: str
     device: Device
+    adds_anew: bool = False
+    """Sums of gradients are new tensors, as torch makes them where a dispatch mode watches; else they are in place."""
 
 
 def training_memory(task: Task, totals: Totals, optimizer: Optimizer) -> TrainingMemory:
@@ -56,7 +58,7 @@ def training_memory(task: Task, totals: Totals, optimizer: Optimizer) -> Trainin
         input_bytes=totals.input_bytes,
         optimizer_state_bytes=used.state,
         gradient_bytes=sum(trained) if in_step else parts["weight gradient"],
-        activation_bytes=0 if in_step else parts["output"] + parts["saved"],
+        activation_bytes=0 if in_step else parts["output"] + parts["saved"] + parts["forgotten"],
         live_gradient_bytes=0 if in_step else parts["gradient"],
         temporary_bytes=used.temporary if in_step else 0,
         saved_bytes=step.saved_bytes,
@@ -76,13 +78,16 @@ class _Step:
         self.places: dict[Edge, int] = {}
         self.kept: dict[str, list[int]] = {}
         self.grads: dict[Edge, int] = {}
-        self.trained: list[int] = []
-        """Bytes of every trained tensor of parameters."""
+        self._trained: dict[str, list[int]] = {}
         self.saved_bytes = 0
-        self._updated: set[str] = set()
         self._forwards = 0
         self._layers = {row.name: REGISTRY[row.op](**row.args) for row in task.rows if row.known}
         self._needs = {node.name: task.gradients.needs(node) for node in task.graph.nodes}
+
+    @property
+    def trained(self) -> list[int]:
+        """Bytes of every trained tensor of parameters, in the network's order."""
+        return [size for row in self.task.rows for size in self._trained.get(row.name, ())]
 
     @property
     def phase(self) -> Phase:
@@ -108,15 +113,11 @@ class _Step:
             layer, needs = self._layers.get(row.name), self._needs[row.name]
             place_outputs(row, "new" if layer is None else layer.storage(training=True), self.places, self.heap)
             if layer is not None and needs.any:
-                self.kept[row.name] = [self._keep(row, each) for each in self._saved(row, layer, needs)]
+                self.kept[row.name] = [self._keep(row, each) for each in saved_by(row, layer, needs, self.task.device)]
+            elif layer is not None:
+                make_and_forget(row, layer.forgets(row.inputs, row.outputs), self.heap)
             for edge in readers.get(row.name, ()):
                 self.heap.drop(self.places[edge])
-
-    def _saved(self, row: Row, layer: Layer, needs: Needs) -> Sequence[Saved]:
-        found = layer.saved(row.inputs, row.outputs, needs, self.task.device)
-        # A batch norm whose statistics stand still computes none, so that there are none to keep.
-        still = row.frozen == "eval" and isinstance(layer, BatchNorm)
-        return [each for each in found if each.what != "own"] if still else found
 
     def _keep(self, row: Row, saved: Saved) -> int:
         if saved.tensor is not None:
@@ -125,7 +126,7 @@ class _Step:
         return self.heap.hold(self.places[edge])
 
     def _loss(self, outputs: Sequence[Edge], held: int) -> None:
-        """Hand every output to the loss, which keeps none of them, and take its gradient."""
+        """Hand every output to the loss, which keeps them until it has made a gradient of each."""
         self.heap.running = None
         for edge in outputs:
             if self.task.gradients.is_needed(edge):
@@ -141,17 +142,21 @@ class _Step:
         needs, layer = self._needs[row.name], self._layers.get(row.name)
         outputs = [Edge(row.name, at) for at in range(len(row.outputs))]
         given = [self.grads.pop(edge) for edge in outputs if edge in self.grads]
-        made = [
-            (edge, self._gradient(row, layer, source, given))
-            for source, edge in enumerate(row.edges)
-            if given and needs.inputs[source]
-        ]
-        if given and layer is not None and needs.parameters:
-            self._weight_gradients(row, layer)
-        for storage in (*given, *self.kept.pop(row.name, ())):
+        wanted = [source for source in range(len(row.edges)) if given and needs.inputs[source]]
+        trained = layer.parameters(row.inputs) if given and layer is not None and needs.parameters else {}
+        spent = [] if layer is None else self._spend(row, layer, (*wanted, *trained))
+        made = [(row.edges[source], self._gradient(row, layer, source, given)) for source in wanted]
+        if trained:
+            self._weight_gradients(row, trained)
+        for storage in (*given, *spent, *self.kept.pop(row.name, ())):
             self.heap.drop(storage)
         for edge, storage in made:
             self._add(edge, storage)
+
+    def _spend(self, row: Row, layer: Layer, sources: Sequence[Source]) -> list[int]:
+        """Make what gradients are made from, which lives until all of the layer's are there."""
+        found = [tensor for source in sources for tensor in layer.spends(row.inputs, row.outputs, source)]
+        return [self.heap.allocate(row.name, "gradient", tensor) for tensor in found]
 
     def _gradient(self, row: Row, layer: Layer | None, source: int, given: Sequence[int]) -> int:
         if layer is not None and layer.gradients(row.inputs, source) == "view":
@@ -159,17 +164,17 @@ class _Step:
         edge = row.edges[source]
         return self.heap.allocate(edge.node, "gradient", row.inputs[source])
 
-    def _weight_gradients(self, row: Row, layer: Layer) -> None:
+    def _weight_gradients(self, row: Row, shapes: Mapping[str, Shape]) -> None:
         """Make the gradients of a layer's parameters; those of shared ones are added to what is there, in place."""
         owner = row.share or row.name
-        for shape in layer.parameters(row.inputs).values():
+        again, sizes = owner in self._trained, self._trained.setdefault(owner, [])
+        for shape in shapes.values():
             tensor = TensorSpec(shape, self.task.dtype)
             storage = self.heap.allocate(owner, "weight gradient", tensor)
-            if owner in self._updated:
+            if again:
                 self.heap.drop(storage)
             else:
-                self.trained.append(tensor.nbytes)
-        self._updated.add(owner)
+                sizes.append(tensor.nbytes)
 
     def _add(self, edge: Edge, storage: int) -> None:
         """Add a gradient to what a tensor's other readers gave it: in place where nobody else holds that."""
@@ -177,7 +182,15 @@ class _Step:
             self.grads[edge] = storage
             return
         there = self.grads[edge]
-        if self.heap.is_shared(there):
+        if self.task.adds_anew or self.heap.is_shared(there):
             self.grads[edge] = self.heap.allocate(edge.node, "gradient", self.task.tensors[edge])
             self.heap.drop(there)
         self.heap.drop(storage)
+
+
+def saved_by(row: Row, layer: Layer, needs: Needs, device: Device) -> Sequence[Saved]:
+    """Return what autograd keeps of a layer in its place in the network."""
+    found = layer.saved(row.inputs, row.outputs, needs, device)
+    # A batch norm whose statistics stand still computes none, so that there are none to keep.
+    still = row.frozen == "eval" and isinstance(layer, BatchNorm)
+    return [each for each in found if each.what != "own"] if still else found

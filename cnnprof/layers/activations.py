@@ -105,6 +105,7 @@ class RReLU(Elementwise, frozen=True):
     In evaluation the slope is their mean. 1 comparison, 1 multiplication; the draw is not arithmetic.
     """
 
+    makes_what_it_keeps = True
     work = Events(cmps=1, muls=1)
     inplace_keeps = "output"
     choices = {"lower": (0.0, 0.125), "upper": (0.25, 0.5), "inplace": BOTH}
@@ -252,6 +253,7 @@ class LogSigmoid(Elementwise, frozen=True):
     Sigmoid and 1 exponential, the logarithm.
     """
 
+    makes_what_it_keeps = True
     work = Events(exps=2, adds=1, divs=1)
 
     def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
@@ -303,6 +305,7 @@ class Tanhshrink(Elementwise, frozen=True):
     1 exponential, 1 addition.
     """
 
+    makes_what_it_keeps = True
     work = Events(exps=1, adds=1)
 
     def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
@@ -377,6 +380,7 @@ class Softsign(Elementwise, frozen=True):
     1 comparison (the absolute value), 1 addition, 1 division.
     """
 
+    makes_what_it_keeps = True
     work = Events(cmps=1, adds=1, divs=1)
 
     def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:

@@ -104,6 +104,7 @@ class AdaptiveAvgPool(AdaptivePool, frozen=True):
 class AdaptiveMaxPool(AdaptivePool, frozen=True):
     """The largest of every window, N×C×… to N×C×output_size; with ``return_indices`` its place too."""
 
+    makes_what_it_keeps = True
     return_indices: bool = False
 
     def outputs(self, inputs: Inputs) -> Inputs:

@@ -9,7 +9,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnnprof.errors import LayerError
-from cnnprof.layers.backward import Device, Needs, Saved, kept, kept_input
+from cnnprof.layers.backward import Device, Needs, Saved, Source, kept, kept_input
 from cnnprof.layers.base import Example, Inputs, Storage
 from cnnprof.layers.calls import FunctionLayer, functional
 from cnnprof.layers.counting import times
@@ -137,6 +137,10 @@ class Mul(Arithmetic, frozen=True):
             shape, needed = broadcast([shape, right.shape], self.op), needed or needs.inputs[index]
             left = kept(TensorSpec(shape, right.dtype))
         return tuple(found)
+
+    def spends(self, inputs: Inputs, outputs: Inputs, source: Source) -> Inputs:
+        # What was broadcast gets a gradient of the product's shape first, which is summed up.
+        return outputs if isinstance(source, int) and inputs[source].shape != outputs[0].shape else ()
 
 
 @register("div")

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cnnprof.errors import LayerError
-from cnnprof.layers.backward import Device, Needs, Product, Saved, kept_input
+from cnnprof.layers.backward import Device, Needs, Product, Saved, Source, kept_input
 from cnnprof.model.analysis import Equivalent, Events
 from cnnprof.model.graph import Shape, TensorSpec
 from cnnprof.model.plain import Plain, set_normalised
@@ -63,6 +63,8 @@ class Layer(Plain, frozen=True):
     """Input shapes to draw from, likewise."""
     keeps: ClassVar[tuple[Saved, ...]] = (kept_input(),)
     """What autograd keeps of a training forward, where that is always the same; ``saved`` says the rest."""
+    makes_what_it_keeps: ClassVar[bool] = False
+    """In evaluation too the layer makes the tensors of its own that autograd keeps in training, and forgets them."""
 
     def outputs(self, inputs: Inputs) -> Inputs:
         """Return the shape and dtype of every output.
@@ -111,6 +113,20 @@ class Layer(Plain, frozen=True):
         torch keeps on the host (a number that a tensor is multiplied by). ``device``: whose operators run.
         """
         return self.keeps
+
+    def forgets(self, inputs: Inputs, outputs: Inputs) -> Inputs:
+        """Return the tensors that a forward makes beside its outputs where autograd does not keep them.
+
+        Results of torch's operators that nobody reads, as the places of max pooling; no workspace of an algorithm.
+        """
+        if not self.makes_what_it_keeps:
+            return ()
+        needs = Needs((True,) * len(inputs), parameters=True)
+        return tuple([each.tensor for each in self.saved(inputs, outputs, needs) if each.tensor is not None])
+
+    def spends(self, inputs: Inputs, outputs: Inputs, source: Source) -> Inputs:
+        """Return what the backward makes on the way to the gradient of ``source``, and forgets when it has all."""
+        return ()
 
     def gradients(self, inputs: Inputs, source: int = 0) -> Storage:
         """Return whether the gradient of input ``source`` is new memory or a view of the output's gradient."""

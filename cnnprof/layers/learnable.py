@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cnnprof.layers.backward import Device, Needs, Saved, kept_input
+from cnnprof.layers.backward import Device, Needs, Saved, Source, kept_input
 from cnnprof.layers.base import Example, Inputs, Storage, check_at_least
 from cnnprof.layers.calls import FunctionLayer
 from cnnprof.layers.dims import sample_dimension
@@ -107,6 +107,9 @@ class LayerScale(FunctionLayer, frozen=True):
 
     def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
         return (kept_input(),) if needs.parameters else ()
+
+    def spends(self, inputs: Inputs, outputs: Inputs, source: Source) -> Inputs:
+        return outputs if source == "weight" else ()  # before it is summed up over all but the channels
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         import torch

@@ -117,6 +117,11 @@ class BatchNorm(RunningNorm, frozen=True):
         mean = statistic((inputs[0].shape[1],), inputs, device)
         return (kept_input(), mean, mean)
 
+    def forgets(self, inputs: Inputs, outputs: Inputs) -> Inputs:
+        if self.track_running_stats:
+            return ()
+        return (TensorSpec((inputs[0].shape[1],), inputs[0].dtype),) * 2
+
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn
 
@@ -127,6 +132,7 @@ class BatchNorm(RunningNorm, frozen=True):
 class InstanceNorm(RunningNorm, frozen=True):
     """A norm of every channel of every sample over space: N×C×… in and out."""
 
+    makes_what_it_keeps = True
     affine: bool = False
     track_running_stats: bool = False
 

@@ -75,6 +75,7 @@ def check_half(padding: Ints, kernel: Ints) -> None:
 class MaxPool(Pool, frozen=True):
     """The largest of every window, N×C×… to N×C×…; with ``return_indices`` its place too, as a second output."""
 
+    makes_what_it_keeps = True
     padding: Ints = ZERO
     dilation: Ints = ONE
     return_indices: bool = False

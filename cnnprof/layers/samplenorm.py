@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cnnprof.errors import LayerError
-from cnnprof.layers.backward import Device, Needs, Saved, kept, kept_input
+from cnnprof.layers.backward import Device, Needs, Saved, Source, kept, kept_input
 from cnnprof.layers.base import Example, Inputs, Layer, check_at_least, one_input, text
 from cnnprof.layers.norm import (
     HALF,
@@ -35,6 +35,7 @@ else:
 class GroupNorm(Layer, frozen=True):
     """Norm of every group of channels of every sample over space: N×C×… in and out."""
 
+    makes_what_it_keeps = True
     examples = (
         Example({"num_groups": 2}, ((2, 6, 4, 5),), ((2, 6, 4, 5),)),
         Example({"num_groups": 1, "affine": False}, ((1, 8),), ((1, 8),)),
@@ -128,6 +129,7 @@ LAST_INPUTS = (((2, 5),), ((2, 4, 5),), ((1, 3, 4, 5),), ((2, 3, 1),))
 class LayerNorm(LastDimensions, frozen=True):
     """Norm over the last dimensions of every row: N×…×normalized_shape in and out."""
 
+    makes_what_it_keeps = True
     examples = (
         Example({"normalized_shape": 768}, ((1, 197, 768),), ((1, 197, 768),)),
         Example({"normalized_shape": [3, 4], "bias": False}, ((2, 5, 3, 4),), ((2, 5, 3, 4),)),
@@ -232,6 +234,12 @@ class LocalResponseNorm(Layer, frozen=True):
         batch, channels, *sizes = inputs[0].shape
         squares = kept(TensorSpec((batch, channels + self.size - 1, *sizes), inputs[0].dtype))
         return (kept_input(), squares, kept(inputs[0]), kept(inputs[0]))
+
+    def forgets(self, inputs: Inputs, outputs: Inputs) -> Inputs:
+        return inputs * 2  # at the most: two of the mean, its scaled and shifted form, and the power of that
+
+    def spends(self, inputs: Inputs, outputs: Inputs, source: Source) -> Inputs:
+        return inputs * 3  # of the divisor's gradient, −g·((x / d) / d)
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn

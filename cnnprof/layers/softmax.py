@@ -82,6 +82,9 @@ class Softmin(Normalising, frozen=True):
 
     examples = (Example({"dim": 1}, ((1, 4),), ((1, 4),)),)
 
+    def forgets(self, inputs: Inputs, outputs: Inputs) -> Inputs:
+        return inputs  # −x
+
 
 @register("logsoftmax")
 class LogSoftmax(Normalising, frozen=True):

@@ -147,6 +147,8 @@ class Row(Plain, frozen=True, kw_only=True):
     activation_bytes: int
     read_bytes: int
     write_bytes: int
+    forgets: tuple[TensorSpec, ...] = ()
+    """What a forward makes beside its outputs and forgets at once: the places of max pooling, a norm's statistics."""
     known: bool = True
     """False: nobody registered this operator; its counts are missing, not zero."""
     window_cut: tuple[int, ...] | None = None

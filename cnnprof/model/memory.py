@@ -9,7 +9,7 @@ from cnnprof.model.plain import Plain
 
 Optimizer = Literal["sgd", "momentum", "adam"]
 Phase = Literal["forward", "backward", "optimizer"]
-What = Literal["input", "output", "saved", "gradient", "weight gradient"]
+What = Literal["input", "output", "saved", "forgotten", "gradient", "weight gradient"]
 
 
 class Alive(Plain, frozen=True, kw_only=True):
@@ -18,7 +18,8 @@ class Alive(Plain, frozen=True, kw_only=True):
     layer: str
     """The layer that made it, or the network input."""
     what: What
-    """``saved``: kept for the backward though nobody's output, as a dropout's mask. ``gradient``: of the output."""
+    """``forgotten``: made beside an output and gone with the layer. ``saved``: kept for the backward though nobody's
+    output, as a dropout's mask. ``gradient``: of the output."""
     tensor: TensorSpec
     bytes: int
 

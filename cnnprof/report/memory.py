@@ -107,8 +107,8 @@ def _line(what: str, size: int) -> Line:
 
 def _tensor_line(alive: Alive, analysis: Analysis, layout: Layout) -> Line:
     shape = displayed(alive.tensor.shape, batch=analysis.batch, layout=layout)
-    name = f"{alive.layer} (input)" if alive.what == "input" else alive.layer
-    return Line((name, (shape,), alive.bytes, alive.bytes))
+    more = {"input": " (input)", "forgotten": " (beside its output)"}.get(alive.what, "")
+    return Line((alive.layer + more, (shape,), alive.bytes, alive.bytes))
 
 
 def fit_text(fit: Fit, *, bounded: bool = False) -> str:

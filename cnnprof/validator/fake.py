@@ -1,0 +1,79 @@
+"""Networks on fake tensors: a CPU's operators by sizes alone; torch's own tracker adds up what they allocate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from cnnprof.validator.case import Case
+
+
+@contextmanager
+def fake_tensors() -> Iterator[None]:
+    """Make every tensor that is made inside a fake one."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        yield
+
+
+def on_fakes(module: torch.nn.Module) -> torch.nn.Module:
+    """Give a module from the meta device fake parameters and buffers on a CPU, inside ``fake_tensors``; return it.
+
+    torch's own ways from device to device do not lead from one to the other. What is shared stays shared.
+    """
+    made: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+    for part in module.modules():
+        for tensors in (part._parameters, part._buffers):  # noqa: SLF001 setattr would register anew
+            for name, tensor in tensors.items():
+                if tensor is not None:
+                    # The old tensor is held, so that no other one can get its id.
+                    tensors[name] = made.setdefault(id(tensor), (tensor, _like(tensor)))[1]
+    return module
+
+
+def _like(tensor: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    fake = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
+    is_parameter = isinstance(tensor, torch.nn.Parameter)
+    return torch.nn.Parameter(fake, requires_grad=tensor.requires_grad) if is_parameter else fake
+
+
+def fake_inputs(case: Case, batch: int) -> list[torch.Tensor]:
+    """Return the inputs of a network, inside ``fake_tensors``; fakes have no values."""
+    import torch
+
+    return [torch.empty(batch, *each.shape, dtype=getattr(torch, each.dtype)) for each in case.graph.inputs]
+
+
+def tracker(*known: Any) -> Any:
+    """Return torch's ``MemTracker``, which is told of modules, optimizers and tensors that are there already."""
+    found = _tracker_class()()
+    found.track_external(*known)
+    return found
+
+
+@cache
+def _tracker_class() -> Any:
+    from torch.distributed._tools.mem_tracker import MemTracker
+
+    class Tracker(MemTracker):  # type: ignore[misc] # torch is not followed
+        """The tracker without its statistics per module, whose time grows with the square of the modules."""
+
+        def __enter__(self) -> Any:
+            super().__enter__()
+            self._mod_tracker.__exit__(None, None, None)
+            return self
+
+    return Tracker
+
+
+def total(found: Any, when: str = "peak") -> int:
+    """Return the bytes that a tracker has seen at once, or sees now (``current``)."""
+    return sum(each["Total"] for each in found.get_tracker_snapshot(when).values())
