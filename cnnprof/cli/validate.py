@@ -48,7 +48,7 @@ class Options(NamedTuple):
 @click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", help="Write to FILE, format by its suffix.")
 @click.option("--quiet", is_flag=True, help="Show no progress, do not name the files written.")
 def validate(**options: Any) -> int:
-    """Compare every figure of a network with the real one in PyTorch.
+    """Compare every figure with the real network in PyTorch.
 
     The network is built and run: shapes, parameters, multiply-accumulates and memory are compared with torch's, layer
     by layer with fvcore's, with the network that its specification names as its reference, and with published figures.

@@ -100,7 +100,8 @@ def _title(validations: Sequence[Validation]) -> str:
     counts = _counts(validations)
     words = {name: "differ" if name == "differs" and counts[name] != 1 else name for name in VERDICTS}
     parts = [f"{counts[name]:,} {words[name]}" for name in VERDICTS if counts[name]]
-    return f"{of}, {many(counts.total(), 'figure')}: {', '.join(parts) or 'nothing to compare'}"
+    figures = many(counts.total(), "figure").replace(str(counts.total()), f"{counts.total():,}")
+    return f"{of}, {figures}: {', '.join(parts) or 'nothing to compare'}"
 
 
 def _counts(validations: Iterable[Validation]) -> Counter[str]:
