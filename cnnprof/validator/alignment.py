@@ -99,6 +99,15 @@ def _held(part: torch.nn.Module) -> tuple[dict[str, Any], dict[str, Any]]:
     return part._parameters, part._buffers  # noqa: SLF001 torch has no public way to what is a module's own
 
 
+def belonging(module: torch.nn.Module) -> dict[int, str]:
+    """Return the path of the owner of every parameter and buffer, by the tensor's id."""
+    found: dict[int, str] = {}
+    for path, part in module.named_modules():
+        for tensor in [each for held in _held(part) for each in held.values() if each is not None]:
+            found.setdefault(id(tensor), path)
+    return found
+
+
 def trace(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> list[Owner]:
     """Return the owners in the order in which their tensors are first used in a training forward.
 
@@ -108,11 +117,7 @@ def trace(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> list[Own
     import torch
 
     owners = owners_of(module)
-    belongs: dict[int, str] = {}
-    for path, part in module.named_modules():
-        for tensor in [each for held in _held(part) for each in held.values() if each is not None]:
-            belongs.setdefault(id(tensor), path)
-    watch = _watch(belongs)
+    watch = _watch(belonging(module))
     was = module.training
     try:
         with torch.no_grad(), watch:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof.model.graph import Graph, Node
+from cnnprof.validator.alignment import belonging
 
 if TYPE_CHECKING:
     import torch
 
+Outputs = list[tuple[int, Any]]
+"""Size and sample of everything that a layer gives."""
+Recorded = dict[str, Outputs]
+"""By the layer's name."""
 BOUND = 1e-5
 """Two values are the same if max|Δ| ÷ max|theirs| is no more."""
 _SAMPLE = 4096
@@ -44,9 +50,13 @@ def first_difference(
     Backwards from the outputs, through layers that give what the reference does not have anywhere, to the first of
     them. Of each value a sample is kept, so that memory does not hold two networks' activations.
     """
+    import torch
+
     known = _values(theirs, inputs)
     strange: dict[str, float | None] = {}
-    for name, samples in _outputs(ours, inputs).items():
+    with torch.no_grad(), recording(ours, ours.paths) as found:
+        ours(*inputs)
+    for name, samples in found.items():
         errors = [_nearest(each, known) for each in samples]
         if any(error is None or not error <= BOUND for error in errors):
             strange[name] = None if None in errors else max(error for error in errors if error is not None)
@@ -82,27 +92,59 @@ def _nearest(sample: tuple[int, torch.Tensor], known: dict[int, list[torch.Tenso
     return min((relative(values, other) for other in known[size]), default=None)
 
 
-def _outputs(module: Any, inputs: tuple[torch.Tensor, ...]) -> dict[str, list[tuple[int, torch.Tensor]]]:
-    """Return size and sample of what every node gives, in order of execution."""
-    import torch
-
-    found: dict[str, list[tuple[int, torch.Tensor]]] = {}
+@contextmanager
+def recording(module: torch.nn.Module, paths: Mapping[str, str]) -> Iterator[Recorded]:
+    """Give, by name, size and sample of what each submodule gives at its first call, in order of execution."""
+    found: Recorded = {}
 
     def hook(name: str) -> Any:
         def note(_module: Any, _inputs: Any, output: Any) -> None:
             outputs = output if isinstance(output, tuple) else (output,)
-            found[name] = [(each.numel(), _sample(each)) for each in outputs]
+            found.setdefault(name, [(each.numel(), _sample(each)) for each in outputs])
 
         return note
 
-    handles = [module.get_submodule(path).register_forward_hook(hook(name)) for name, path in module.paths.items()]
+    handles = [module.get_submodule(path).register_forward_hook(hook(name)) for name, path in paths.items()]
     try:
-        with torch.no_grad():
-            module(*inputs)
+        yield found
     finally:
         for handle in handles:
             handle.remove()
-    return found
+
+
+@contextmanager
+def recording_owners(module: torch.nn.Module) -> Iterator[Recorded]:
+    """Give, by the owner's path, what the first function of torch gives that uses its weights.
+
+    It is the function and not the module that two networks have in common: torchvision's norm for ConvNeXt turns the
+    axes there and back around it.
+    """
+    import torch
+    from torch.overrides import TorchFunctionMode
+    from torch.utils._pytree import tree_leaves
+
+    found: Recorded = {}
+    belongs = belonging(module)
+
+    class Watch(TorchFunctionMode):  # type: ignore[misc] # torch is not followed
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = function(*args, **(kwargs or {}))
+            given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+            owners = {belongs[id(leaf)] for leaf in given if id(leaf) in belongs} - found.keys()
+            if owners and any(id(leaf) not in belongs for leaf in given):
+                made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+                found.update({path: [(leaf.numel(), _sample(leaf)) for leaf in made] for path in owners})
+            return result
+
+    with Watch():
+        yield found
+
+
+def recorded_error(ours: Outputs | None, theirs: Outputs | None) -> float:
+    """Return max|Δ| ÷ max|theirs| of all a layer gives; infinite where it ran in one network only."""
+    if ours is None or theirs is None or [size for size, _ in ours] != [size for size, _ in theirs]:
+        return float("inf")
+    return max(relative(mine[1], other[1]) for mine, other in zip(ours, theirs, strict=True))
 
 
 def _values(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> dict[int, list[torch.Tensor]]:

@@ -14,7 +14,14 @@ from cnnprof.model.plain import replace
 from cnnprof.model.validation import BROKEN, Figure, Verdict, compared
 from cnnprof.validator.alignment import Alignment, Owner, align, trace
 from cnnprof.validator.case import BATCH, Case
-from cnnprof.validator.divergence import BOUND, first_difference, relative
+from cnnprof.validator.divergence import (
+    BOUND,
+    Recorded,
+    first_difference,
+    recorded_error,
+    recording_owners,
+    relative,
+)
 from cnnprof.validator.transplant import draw, give
 
 if TYPE_CHECKING:
@@ -78,6 +85,7 @@ def _figures(case: Case, graph: Graph) -> Iterator[Figure]:
         draw(theirs, layers)
         give(alignment.pairs, ours, theirs)
         twins = Twins(graph, ours, theirs, alignment, Case(graph).inputs())
+        yield from _constants(twins, by)
         for training in (False, True):
             yield from _outputs(twins, by, training=training)
         yield from _statistics(twins, by)
@@ -228,14 +236,16 @@ def _node(ours: Any, owner: Owner) -> str:
 
 
 def _outputs(twins: Twins, by: str, *, training: bool) -> Iterator[Figure]:
-    """Run both, and compare the outputs by their names."""
+    """Run both; compare what every layer with weights gives, and the outputs by their names."""
     import torch
 
-    main = list(twins.graph.outputs)[-1]
+    main, mode = list(twins.graph.outputs)[-1], _MODES[training]
     with torch.no_grad():
-        ours = _named(twins.ours.train(training)(*twins.inputs), main)
-        theirs = _named(twins.theirs.train(training)(*twins.inputs), main)
-    mode = _MODES[training]
+        with recording_owners(twins.ours) as mine:
+            ours = _named(twins.ours.train(training)(*twins.inputs), main)
+        with recording_owners(twins.theirs) as others:
+            theirs = _named(twins.theirs.train(training)(*twins.inputs), main)
+    yield _layer_by_layer(twins, f"layers with the same result in {mode}", (mine, others), by)
     if ours.keys() != theirs.keys():
         names = (", ".join(sorted(each)) for each in (ours, theirs))
         yield compared("reference", f"outputs in {mode}", *names, by=by)
@@ -243,6 +253,25 @@ def _outputs(twins: Twins, by: str, *, training: bool) -> Iterator[Figure]:
     for name, value in theirs.items():
         what = f"output in {mode}" if name == main else f"output {name} in {mode}"
         yield _agreement(twins, what, name, (ours[name], value), by)
+
+
+def _layer_by_layer(twins: Twins, what: str, found: tuple[Recorded, Recorded], by: str) -> Figure:
+    """Compare what the first use of a layer's weights gives: of what runs in this mode."""
+    ours, theirs = found
+    errors = {
+        mine.path: recorded_error(ours.get(mine.path), theirs.get(other.path))
+        for mine, other in twins.alignment.pairs
+        if mine.path in ours or other.path in theirs
+    }
+    wrong = [mine for mine, _ in twins.alignment.pairs if not errors.get(mine.path, 0) <= BOUND]
+    worst = max(errors.values(), default=0.0)
+    layer, note = None, f"max|Δ| ÷ max|theirs| = {worst:.2g}" if worst else None
+    if wrong:
+        layer, note = _located(twins, Edge(_node(twins.ours, wrong[0])))
+    return Figure(
+        check="reference", what=what, ours=len(errors), theirs=len(errors) - len(wrong), verdict=_verdict(worst), by=by,
+        layer=layer, note=note,
+    )  # fmt: skip
 
 
 def _named(found: Any, main: str) -> dict[str, Any]:
@@ -284,6 +313,22 @@ def _located(twins: Twins, output: Edge) -> tuple[str, str]:
     if found.error is None:
         return found.layer, "the reference has no value of this size"
     return found.layer, f"the nearest value of the reference is {found.error:.2g} of its maximum away"
+
+
+def _constants(twins: Twins, by: str) -> Iterator[Figure]:
+    """Compare eps: 1e-6 for 1e-5 hides in outputs that are compared with 1e-5, where what is normalised is large."""
+    pairs = [
+        (_node(twins.ours, mine), twins.ours.get_submodule(mine.path), twins.theirs.get_submodule(other.path))
+        for mine, other in twins.alignment.pairs
+    ]
+    norms = [(name, ours.eps, theirs.eps) for name, ours, theirs in pairs if hasattr(ours, "eps")]
+    wrong = [norm for norm in norms if norm[1] != norm[2]]
+    if norms:
+        yield compared(
+            "reference", "norms with this eps", len(norms), len(norms) - len(wrong), by=by,
+            layer=wrong[0][0] if wrong else None,
+            note=f"eps = {wrong[0][1]:g} here, {wrong[0][2]:g} there" if wrong else None,
+        )  # fmt: skip
 
 
 def _statistics(twins: Twins, by: str) -> Iterator[Figure]:
