@@ -42,7 +42,7 @@ def _packages() -> tuple[Package, ...]:
         Package("torch", "torch", "cnnprof.build, and the tests", torch),
         Package("fvcore", "fvcore", "to come: counts beside a second tool's", torch),
         Package("nvidia-ml-py", "pynvml", "to come: clocks, power and temperature of an NVIDIA GPU", torch),
-        Package("torchvision", "torchvision", "the tests: the zoo beside the real networks", "pip install torchvision"),
+        Package("torchvision", "torchvision", "validate: the real networks beside the zoo", "pip install torchvision"),
         Package("timm", "timm", "to come: models named timm:NAME", "pip install timm"),
         Package("keras", "keras", "to come: models named keras:NAME", "pip install keras"),
         Package("onnx", "onnx", "to come: models in .onnx files", "pip install 'cnnprof[onnx]'"),
