@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof import analyzer, builder
-from cnnprof.errors import CnnprofError
+from cnnprof.errors import CnnprofError, MissingPackageError
 from cnnprof.layers import Layer, of
 from cnnprof.layers.products import parse
 from cnnprof.model.analysis import Analysis, Row
@@ -112,10 +112,18 @@ def ask(graph: Graph, batch: int) -> tuple[Counts, Counts]:
     """Return fvcore's counts and the operators that it does not know, by layer and operator; "" is everything.
 
     The forward is a real one: a tracer cannot follow one on the meta device. Its weights are whatever memory holds.
+
+    Raises:
+        MissingPackageError: fvcore cannot be imported.
     """
     import torch
-    from fvcore.nn import FlopCountAnalysis
 
+    try:
+        from fvcore.nn import FlopCountAnalysis
+    except ImportError as error:
+        raise MissingPackageError(
+            f"this check needs fvcore, and importing it fails: {error}", hint="pip install 'cnnprof[torch]'"
+        ) from error
     module = builder.build(graph, device="meta").eval().to_empty(device="cpu")
     asked = FlopCountAnalysis(_traceable(module), Case(graph).inputs(batch=batch))
     asked.unsupported_ops_warnings(enabled=False).uncalled_modules_warnings(enabled=False).tracer_warnings("none")

@@ -66,13 +66,15 @@ def differences(mine: tuple[Graph, Analysis], other: tuple[Graph, Analysis]) -> 
     """Return how two networks differ, first differences first; nothing where they are the same."""
     ours, theirs = _looks(*mine), _looks(*other)
     numbers: dict[Any, int] = {}
+    labels, others = ([*_labels(graph, looks, numbers)] for graph, looks in ((mine[0], ours), (other[0], theirs)))
     pairs: dict[int, int] = {}
-    for label in (_ahead, _behind):
-        _pair(pairs, label(mine[0], ours, numbers), label(other[0], theirs, numbers))
+    for part in (slice(2), slice(1), slice(1, 2)):  # alike before and behind; before; behind
+        _pair(pairs, [label[part] for label in labels], [label[part] for label in others])
     taken = set(pairs.values())
     rest = [look for look in ours if look.at not in pairs], [look for look in theirs if look.at not in taken]
     found = [*_aligned(*rest, pairs)]
-    found += _rewired(ours, theirs, pairs, [*zip(mine[0].inputs, other[0].inputs, strict=False)])
+    alike = {look.node.name: label for look, label in zip(theirs, others, strict=True)}
+    found += _rewired(ours, theirs, pairs, [*zip(mine[0].inputs, other[0].inputs, strict=False)], alike)
     return sorted(found, key=_positions(pairs))
 
 
@@ -101,7 +103,12 @@ def _plain(value: Any) -> Any:
 
 # Pairs
 
-Label = Callable[[Graph, Sequence[Look], dict[Any, int]], list[int]]
+Labels = tuple[int, ...]
+"""Two numbers: equal where a layer and everything before it are alike, and where everything behind it is."""
+
+
+def _labels(graph: Graph, looks: Sequence[Look], numbers: dict[Any, int]) -> Iterator[Labels]:
+    return zip(_ahead(graph, looks, numbers), _behind(graph, looks, numbers), strict=True)
 
 
 def _ahead(graph: Graph, looks: Sequence[Look], numbers: dict[Any, int]) -> list[int]:
@@ -134,16 +141,16 @@ def _ordered(look: Look, reads: list[Any]) -> list[Any]:
     return sorted(reads) if look.node.op in COMMUTATIVE else reads
 
 
-def _pair(pairs: dict[int, int], ours: Sequence[int], theirs: Sequence[int]) -> None:
-    """Add a pair for each number that is there twice, in order, of layers that have no partner yet."""
+def _pair(pairs: dict[int, int], ours: Sequence[Labels], theirs: Sequence[Labels]) -> None:
+    """Add pairs of layers of the same label, in order, that have no partner yet."""
     taken = set(pairs.values())
-    free: dict[int, list[int]] = defaultdict(list)
-    for at, number in reversed([*enumerate(theirs)]):
+    free: dict[Labels, list[int]] = defaultdict(list)
+    for at, label in reversed([*enumerate(theirs)]):
         if at not in taken:
-            free[number].append(at)
-    for at, number in enumerate(ours):
-        if at not in pairs and free.get(number):
-            pairs[at] = free[number].pop()
+            free[label].append(at)
+    for at, label in enumerate(ours):
+        if at not in pairs and free.get(label):
+            pairs[at] = free[label].pop()
 
 
 # What is left
@@ -190,19 +197,27 @@ def _opcodes(ours: Sequence[Look], theirs: Sequence[Look], key: Callable[[Look],
 
 
 def _rewired(
-    ours: Sequence[Look], theirs: Sequence[Look], pairs: dict[int, int], inputs: Iterable[tuple[Input, Input]]
+    ours: Sequence[Look],
+    theirs: Sequence[Look],
+    pairs: dict[int, int],
+    inputs: Iterable[tuple[Input, Input]],
+    alike: dict[str, Labels],
 ) -> Iterator[Difference]:
-    """Yield pairs of layers that are alike but read something else."""
+    """Yield pairs of layers that are alike but read something else; of twins, ``alike``, it does not matter which."""
     partner = {ours[at].node.name: theirs[to].node.name for at, to in pairs.items()}
     partner |= {one.name: two.name for one, two in inputs}
     mine, other = ({look.node.name: look.node for look in looks} for looks in (ours, theirs))
     paired = set(partner.values())
+
+    def meant(edges: Sequence[Edge | None], look: Look) -> list[Any]:
+        return _ordered(look, [(repr(alike.get(edge.node, edge.node)), edge.output) for edge in edges if edge])
+
     for one, two in ((ours[at], theirs[to]) for at, to in pairs.items()):
         reads = [_source(edge, mine, partner) for edge in one.node.inputs]
         there = [_source(edge, other, paired) for edge in two.node.inputs]
         if one.token == two.token and None not in (*reads, *there):
-            expected = [(partner[edge.node], edge.output) for edge in reads if edge]
-            if _ordered(one, expected) != _ordered(two, [(edge.node, edge.output) for edge in there if edge]):
+            expected = [Edge(partner[edge.node], edge.output) for edge in reads if edge]
+            if meant(expected, one) != meant(there, two):
                 yield Difference(one, two, (_names(one.node.inputs), _names(two.node.inputs)))
 
 
