@@ -29,7 +29,7 @@ def notes(graph: Graph, rows: Sequence[Row]) -> Iterator[Note]:
 
 
 def _overwritten(graph: Graph, rows: Sequence[Row]) -> Iterator[Note]:
-    """Yield a note for every layer that reads a tensor another layer has written into since it was made."""
+    """Yield a note for every layer and network output that reads a tensor written into since it was made."""
     if all(row.storage != "inplace" for row in rows):
         return
     writers: dict[Edge, str] = {}
@@ -48,6 +48,11 @@ def _overwritten(graph: Graph, rows: Sequence[Row]) -> Iterator[Note]:
             shares = row.storage != "new" and [each for at, each in enumerate(row.edges) if at not in row.unread]
             root = roots[shares[0]][0] if shares else edge
             roots[edge] = (root, writers.get(root, "") if shares else "")
+    for name, edge in graph.outputs.items():
+        root, version = roots[edge]
+        if writers.get(root, "") != version:
+            message = f"is the output {name!r}, and {writers[root]} has written into it in place"
+            yield Note(code="overwritten", layer=edge.node, message=message)
 
 
 _LINEAR_AXIS = (

@@ -191,6 +191,6 @@ class _Step:
 def saved_by(row: Row, layer: Layer, needs: Needs, device: Device) -> Sequence[Saved]:
     """Return what autograd keeps of a layer in its place in the network."""
     found = layer.saved(row.inputs, row.outputs, needs, device)
-    # A batch norm whose statistics stand still computes none, so that there are none to keep.
-    still = row.frozen == "eval" and isinstance(layer, BatchNorm)
+    # A batch norm whose stored statistics stand still computes none, so that there are none to keep.
+    still = row.frozen == "eval" and isinstance(layer, BatchNorm) and layer.track_running_stats
     return [each for each in found if each.what != "own"] if still else found

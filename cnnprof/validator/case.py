@@ -49,7 +49,7 @@ class Case:
     @cached_property
     def on_meta(self) -> Any:
         """The module in evaluation mode, without memory."""
-        return builder.build(self.graph, device="meta").eval()
+        return without_memory(self.graph).eval()
 
     def inputs(self, device: str = "cpu", *, batch: int | None = None, seed: int = 0) -> tuple[torch.Tensor, ...]:
         """Return random inputs of the network, N×shape: normal floats, small whole numbers, never zeros."""
@@ -95,3 +95,16 @@ class Case:
     def part(self, name: str) -> torch.nn.Module:
         """Return the submodule of a node."""
         return self.on_meta.get_submodule(self.on_meta.paths[name])
+
+
+def without_memory(graph: Graph) -> Any:
+    """Return the module on the meta device, in training mode.
+
+    A batch norm's average over all batches so far is made a moving one: torch reads how many there were, and no value
+    can be read on that device. No shape and no count depends on it.
+    """
+    module = builder.build(graph, device="meta")
+    for part in module.modules():
+        if getattr(part, "momentum", 0) is None:
+            part.momentum = 0.1
+    return module

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from cnnprof import builder
 from cnnprof.layers import REGISTRY
 from cnnprof.layers.conv import Conv
 from cnnprof.layers.convtranspose import ConvTranspose
 from cnnprof.model.graph import Node
 from cnnprof.model.plain import replace
-from cnnprof.validator.case import Case
+from cnnprof.validator.case import Case, without_memory
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +24,7 @@ Counted = Callable[[Callable[[], Any]], int]
 
 def without_groups(case: Case) -> tuple[Any, list[Any]]:
     """Return the network on the meta device, in training mode, with a stand-in for each grouped convolution."""
-    module = builder.build(case.graph, device="meta")
+    module = without_memory(case.graph)
     stand_ins = []
     for node in case.graph.nodes:
         if (
@@ -54,19 +53,25 @@ def _stand_in(case: Case, node: Node) -> torch.nn.Module:
             super().__init__()
             with torch.device("meta"):
                 self.part = replace(layer, groups=1, out_channels=layer.out_channels // groups).build((one,))
-            self.groups, self.input_grad = groups, False
+            self.groups, self.input_grad, self.reached = groups, False, False
 
         def forward(self, value: torch.Tensor) -> torch.Tensor:
             self.input_grad = value.requires_grad
             total = value.sum() + torch.stack([each.sum() for each in self.part.parameters()]).sum()
-            return total.expand(row.outputs[0].shape).clone()
+            output = total.expand(row.outputs[0].shape).clone()
+            if output.requires_grad:
+                output.register_hook(self._note)
+            return output
+
+        def _note(self, _gradient: torch.Tensor) -> None:
+            self.reached = True
 
         def count(self, counted: Counted) -> tuple[int, int]:
-            """Return the FLOPs of all groups: forward and backward."""
+            """Return the FLOPs of all groups: forward and, where the network's backward came here, backward."""
             value = torch.empty(one.shape, device="meta", requires_grad=self.input_grad)
             outputs: list[Any] = []
             ahead = counted(lambda: outputs.append(self.part(value)))
-            back = counted(lambda: outputs[0].sum().backward()) if outputs[0].requires_grad else 0
+            back = counted(lambda: outputs[0].sum().backward()) if self.reached else 0
             return self.groups * ahead, self.groups * back
 
     return StandIn().requires_grad_(not node.frozen)

@@ -1,0 +1,69 @@
+"""Networks in which a search found a figure that was not torch's, the smallest that show it: kept as examples."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import cnnprof
+from cnnprof import readers
+from cnnprof.readers.overrides import Overrides
+from tests.helpers.graph_checks import broken, compare
+from tests.helpers.random_graphs import Drawn
+
+FOUND = {
+    "a norm without stored statistics computes them, frozen or not": """
+        input: [3, 4, 4]
+        layers:
+          - conv2d: {out_channels: 2, kernel_size: 1}
+          - batchnorm2d: {track_running_stats: false}
+            frozen: eval
+    """,
+    "a grouped convolution that no output depends on has no backward": """
+        input: [3, 5]
+        layers:
+          - conv1d: {out_channels: 6, kernel_size: 1, groups: 3}
+          - conv1d: {out_channels: 2, kernel_size: 3}
+            from: input
+    """,
+    "the average over all batches so far needs a value, which a tensor without memory has not": """
+        input: [3, 4, 4]
+        layers:
+          - conv2d: {out_channels: 4, kernel_size: 3}
+          - batchnorm2d: {momentum: null}
+    """,
+}
+
+
+def read(folder: Path, text: str) -> Drawn:
+    path = folder / "found.yaml"
+    path.write_text("cnnprof: 1\nname: found\n" + textwrap.dedent(text), encoding="utf-8")
+    return Drawn(readers.read(str(path), Overrides()), batch=3)
+
+
+@pytest.mark.parametrize("text", FOUND.values(), ids=FOUND)
+def test_every_figure_of_a_network_that_was_found_is_torchs(tmp_path, text):
+    figures = compare(read(tmp_path, text))
+
+    assert [] == broken(figures)
+    assert {"specification", "shapes", "parameters", "macs", "training", "saved", "peak"} <= {
+        figure.check for figure in figures if figure.verdict == "equal"
+    }
+
+
+def test_an_output_that_a_later_layer_overwrites_is_noted(tmp_path):
+    graph = read(
+        tmp_path,
+        """
+        input: [3, 4]
+        layers:
+          - conv1d: {out_channels: 2, kernel_size: 1}
+            output: early
+          - relu: {inplace: true}
+        """,
+    ).graph
+    notes = [(note.layer, note.message) for note in cnnprof.analyzer.analyze(graph).notes]
+
+    assert [("conv1d", "is the output 'early', and relu has written into it in place")] == notes
