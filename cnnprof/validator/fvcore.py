@@ -262,7 +262,8 @@ def _besides(parts: Sequence[Part], at: str | None) -> Iterator[Figure]:
         expected = f"{odd[0].besides[kind]:,} by its rule, {odd[0].said_besides[kind]:,} in fvcore" if odd else None
         rule = f"no MACs, but fvcore counts it: {BESIDES[kind]}" if kind in BESIDES else None
         yield Figure(
-            check="fvcore", what=f"MACs of {kind}", by=BY, verdict=_verdict(odd, parts), ours=0,
+            check="fvcore", what=f"MACs of {kind}", by=BY, verdict=_verdict(odd, parts),
+            ours=sum(part.besides[kind] for part in parts) if odd else 0,
             theirs=sum(part.said_besides[kind] for part in parts), layer=odd[0].row.name if odd else None,
             note=_note(expected, rule, at),
         )  # fmt: skip

@@ -89,10 +89,11 @@ BOMB = 'a: &a ["lol","lol","lol","lol","lol","lol","lol","lol","lol"]\n' + "".jo
 )
 
 
+@pytest.mark.parametrize("command", ["analyze", "validate"])
 @pytest.mark.parametrize("options", [(), ("--format", "json")])
-def test_an_alias_bomb_is_refused_at_its_first_alias(cnnprof, spec, options):
+def test_an_alias_bomb_is_refused_at_its_first_alias(cnnprof, spec, command, options):
     path = spec(BOMB)
-    child = cnnprof("analyze", path, *options)
+    child = cnnprof(command, path, *options)
 
     refused(child, f"{path}:2:8", "alias")
     assert f"{path}:1:4: error[anchor]" in child.stderr
@@ -100,9 +101,16 @@ def test_an_alias_bomb_is_refused_at_its_first_alias(cnnprof, spec, options):
     assert child.rss_mb < 100
 
 
+def test_an_alias_bomb_as_a_reference_is_refused_too(cnnprof, spec):
+    path = spec(BOMB, "bomb.yaml")
+
+    refused(cnnprof("validate", spec(SPEC), "--against", path), f"{path}:2:8", "alias")
+
+
 # Row 2: depth
 
 
+@pytest.mark.parametrize("command", ["analyze", "validate"])
 @pytest.mark.parametrize(
     ("text", "name", "column"),
     [
@@ -113,9 +121,9 @@ def test_an_alias_bomb_is_refused_at_its_first_alias(cnnprof, spec, options):
         ('{"a":' * 100_000, "net.json", 321),
     ],
 )
-def test_nesting_a_hundred_thousand_deep_is_refused_at_the_65th_level(cnnprof, spec, text, name, column):
+def test_nesting_a_hundred_thousand_deep_is_refused_at_the_65th_level(cnnprof, spec, command, text, name, column):
     path = spec(text, name)
-    child = cnnprof("analyze", path)
+    child = cnnprof(command, path)
 
     refused(child, f"{path}:1:{column}", "too-deep")
     assert "nested deeper than 64" in child.stderr
@@ -140,11 +148,12 @@ def test_nested_brackets_of_a_pattern_are_refused(cnnprof):
         "!<tag:yaml.org,2002:python/name:os.system>",
     ],
 )
-def test_a_tag_is_refused_and_runs_nothing(cnnprof, spec, tmp_path, tag):
+@pytest.mark.parametrize("command", ["analyze", "validate"])
+def test_a_tag_is_refused_and_runs_nothing(cnnprof, spec, tmp_path, tag, command):
     touched = tmp_path / "touched"
     path = spec(f'cnnprof: 1\nname: {tag} ["touch {touched}"]\n')
 
-    refused(cnnprof("analyze", path), f"{path}:2:7", "tag")
+    refused(cnnprof(command, path), f"{path}:2:7", "tag")
     assert not touched.exists()
 
 
