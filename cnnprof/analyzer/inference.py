@@ -9,6 +9,7 @@ from cnnprof.layers import REGISTRY
 from cnnprof.model.analysis import Row, Totals
 from cnnprof.model.graph import Edge, Graph, TensorSpec
 from cnnprof.model.memory import InferenceMemory
+from cnnprof.model.plain import replace
 
 
 def inference_memory(
@@ -42,15 +43,18 @@ def _kept(graph: Graph, rows: Sequence[Row]) -> set[Edge]:
 
 
 def _running(rows: Sequence[Row], outputs: Collection[Edge]) -> Sequence[Row]:
-    """Return the rows of an inference: those that run in training only are passed through, or not there at all."""
+    """Return the rows of an inference: those that run in training only are passed through, or not there at all.
+
+    What is passed through shows its first input and reads no other.
+    """
     if all(row.when == "always" for row in rows):
         return rows
     wanted = {edge.node for edge in outputs}
     found = []
     for row in reversed(rows):
         if row.when == "always" or row.name in wanted:
-            wanted.update(edge.node for edge in row.edges)
-            found.append(row)
+            found.append(row if row.when == "always" else replace(row, edges=row.edges[:1], unread=()))
+            wanted.update(edge.node for edge in found[-1].edges)
     return found[::-1]
 
 

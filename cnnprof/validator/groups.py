@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from cnnprof.analyzer.rows import owners
 from cnnprof.layers import REGISTRY
 from cnnprof.layers.conv import Conv
 from cnnprof.layers.convtranspose import ConvTranspose
@@ -25,6 +26,7 @@ Counted = Callable[[Callable[[], Any]], int]
 def without_groups(case: Case) -> tuple[Any, list[Any]]:
     """Return the network on the meta device, in training mode, with a stand-in for each grouped convolution."""
     module = without_memory(case.graph)
+    owner, frozen = owners(case.graph), {node.name for node in case.graph.nodes if node.frozen}
     stand_ins = []
     for node in case.graph.nodes:
         if (
@@ -33,12 +35,12 @@ def without_groups(case: Case) -> tuple[Any, list[Any]]:
             and node.args.get("groups", 1) > 1
         ):
             parent, _, name = module.paths[node.name].rpartition(".")
-            stand_ins.append(_stand_in(case, node))
+            stand_ins.append(_stand_in(case, node, trained=owner[node.name] not in frozen))
             setattr(module.get_submodule(parent), name, stand_ins[-1])
     return module, stand_ins
 
 
-def _stand_in(case: Case, node: Node) -> torch.nn.Module:
+def _stand_in(case: Case, node: Node, *, trained: bool) -> torch.nn.Module:
     import torch
 
     layer: Any = REGISTRY[node.op](**node.args)
@@ -74,4 +76,4 @@ def _stand_in(case: Case, node: Node) -> torch.nn.Module:
             back = counted(lambda: outputs[0].sum().backward()) if self.reached else 0
             return self.groups * ahead, self.groups * back
 
-    return StandIn().requires_grad_(not node.frozen)
+    return StandIn().requires_grad_(trained)

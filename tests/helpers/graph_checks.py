@@ -18,6 +18,7 @@ from cnnprof import analyzer, builder, readers
 from cnnprof.analyzer import inference
 from cnnprof.layers import Layer, of
 from cnnprof.layers.convtranspose import ConvTranspose
+from cnnprof.layers.products import parse
 from cnnprof.model.analysis import Row
 from cnnprof.model.graph import Edge, Graph, Node
 from cnnprof.model.validation import BROKEN, Figure, compared
@@ -341,6 +342,8 @@ class Probe:
         for owner, grad in zip(wanted, grads, strict=False):
             if grad is not None:
                 masks[owner] |= ((grad != 0) & grad.isfinite()).any(0)
+        if not all(grad is None or bool(grad.isfinite().all()) for grad in grads):
+            return False  # a root of a negative number has no gradient, and hides what lies behind it
         pairs = zip(inside, grads[len(wanted) :], strict=True)
         return all(grad is None or self._is_inner(edge, grad) for edge, grad in pairs)
 
@@ -410,10 +413,10 @@ def work_of(check: Callable[[Case], Iterable[Figure]]) -> Callable[[Case], Itera
 
 
 def _sums_nothing(row: Row) -> bool:
-    terms, result = row.args["equation"].replace(" ", "").split("->")
+    terms, result = parse(row.args["equation"])
     sizes = {
         letter: size
-        for term, tensor in zip(terms.split(","), row.inputs, strict=True)
+        for term, tensor in zip(terms, row.inputs, strict=True)
         for letter, size in zip(term, tensor.shape, strict=True)
     }
     return all(size == 1 for letter, size in sizes.items() if letter not in result)

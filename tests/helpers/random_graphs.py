@@ -58,7 +58,7 @@ def _menu(kind: type[Layer]) -> Menu:
     shapes = [*kind.input_choices, *(each.inputs for each in kind.examples if _elements(each.inputs) <= MOST_ELEMENTS)]
     inputs = dict.fromkeys(tuple(shape[1:] for shape in several) for several in shapes)
     firsts = {len(several[0]) + 1 for several in inputs if several}
-    anything = set(range(2, 6)) if len(firsts) >= 3 else firsts  # noqa: PLR2004 so many kinds are all kinds
+    anything = set(range(2, 6)) if len(firsts) >= 3 else firsts
     return Menu(arguments, tuple(inputs), frozenset(anything))
 
 
@@ -232,14 +232,14 @@ def _continue(draw: st.DrawFn, sketch: Sketch, names: Sequence[str]) -> None:
     if kind == "d" or not fitting:
         _start(draw, sketch, draw(st.sampled_from(names)))
         return
-    if draw(st.integers(0, 9)) == 9 and _share(draw, sketch):  # noqa: PLR2004 one in ten
+    if draw(st.integers(0, 9)) == 9 and _share(draw, sketch):
         return
     op = draw(st.sampled_from(fitting))
     for _ in range(TRIES):
         layer, args = _layer(draw, op)
         edges = None if layer is None else _operands(draw, sketch, layer, source)
         if layer is not None and edges is not None:
-            when = "train" if _may_rest(sketch, layer, edges) and draw(st.integers(0, 7)) == 7 else "always"  # noqa: PLR2004
+            when = "train" if _may_rest(sketch, layer, edges) and draw(st.integers(0, 7)) == 7 else "always"
             sketch.add(op, args, edges, frozen=_frozen(draw, layer), when=when)
             return
 
@@ -273,7 +273,7 @@ def _operands(draw: st.DrawFn, sketch: Sketch, layer: Layer, source: Edge) -> li
 
 def _frozen(draw: st.DrawFn, layer: Layer) -> bool | str:
     """Draw whether weights are frozen: mostly not. "eval" stops a norm's statistics besides."""
-    if draw(st.integers(0, 5)) < 5:  # noqa: PLR2004 one in six
+    if draw(st.integers(0, 5)) < 5:
         return False
     return draw(st.sampled_from([True, "eval"])) if "norm" in layer.op else True
 
@@ -307,7 +307,7 @@ def _fits(sketch: Sketch, node: Node, edge: Edge) -> bool:
 
 def _finish(draw: st.DrawFn, sketch: Sketch) -> None:
     """Hang a head on some tensor that runs in training only, now and then; the last layer runs always."""
-    if draw(st.integers(0, 4)) == 4:  # noqa: PLR2004 one in five
+    if draw(st.integers(0, 4)) == 4:
         source = _source(draw, sketch)
         layer, args = _layer(draw, draw(st.sampled_from(["linear", "flatten", "relu", "sigmoid", "mean"])))
         if layer is not None and sketch.accepts(layer, [source]) is not None:

@@ -28,6 +28,28 @@ FOUND = {
           - conv1d: {out_channels: 2, kernel_size: 3}
             from: input
     """,
+    "shared weights are frozen where their owner's are, groups or not": """
+        input: [3, 5]
+        layers:
+          - conv1d: {out_channels: 4, kernel_size: 1}
+          - conv1d: {out_channels: 4, kernel_size: 1, groups: 2}
+            name: owner
+            frozen: true
+          - conv1d: {out_channels: 4, kernel_size: 1, groups: 2}
+            share: owner
+    """,
+    "what runs in training only reads nothing but its first input in evaluation": """
+        input: [3, 4, 5]
+        layers:
+          - gelu:
+            name: early
+          - layernorm: {normalized_shape: [5]}
+          - gelu:
+            name: late
+          - sub:
+            from: [late, early]
+            when: train
+    """,
     "the average over all batches so far needs a value, which a tensor without memory has not": """
         input: [3, 4, 4]
         layers:
