@@ -8,6 +8,7 @@ import click
 
 from cnnprof.cli.commands import Command, did_you_mean
 from cnnprof.cli.parameters import complete_model, names, settings
+from cnnprof.cli.streams import Terminated
 from cnnprof.errors import UsageError
 from cnnprof.report import FORMATS, SUFFIXES, render
 
@@ -56,27 +57,32 @@ def validate(**options: Any) -> int:
     known rule or defect of theirs, to the last digit) or different; the first layer where both part is named.
 
     Against another MODEL the layers of both networks are compared, without PyTorch: the first one that differs, and
-    what it costs.
+    what it costs. --input is for both.
 
     An input size that a specification leaves open is 64 here, unless --input says another. The exit code is 1 where a
     figure differs or a check fails.
     """
     from cnnprof.cli.attempts import Attempts
     from cnnprof.cli.output import targets
+    from cnnprof.report.describe import many
 
     asked = Options(**options)
     models = _models(asked)
     _check_names(asked.checks)
     found = targets(asked.outputs, asked.chosen, SUFFIXES)
-    attempts, results = Attempts(), list[Any]()
+    attempts = Attempts()
+    results: list[Validation] = []
     try:
         _run(models, asked, attempts, results)
-    except BaseException as stop:
-        if isinstance(stop, Exception):
-            raise
-        _keep(stop, results)  # Ctrl-C, or a request to end: what was found is not lost
+    except (KeyboardInterrupt, Terminated) as stop:  # what was found until then is not lost
+        _keep(stop, results)
         if results:
-            _deliver(results, asked, found, f"interrupted: {len(results)} of {len(models)} networks were reached")
+            _deliver(
+                results,
+                asked,
+                found,
+                f"interrupted: what was found until then, of {len(results)} of {many(len(models), 'network')}",
+            )
         raise
     code = _deliver(results, asked, found) if results else 0
     broken = any(not each.ok for each in results)

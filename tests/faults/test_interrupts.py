@@ -99,6 +99,18 @@ def test_a_second_interrupt_while_cleaning_up_is_as_quiet_and_the_old_file_stays
     assert b"old" == (tmp_path / "a.csv").read_bytes()
 
 
+def test_an_interrupted_validation_prints_the_checks_that_were_made(tmp_path):
+    patch = "import cnnprof.validator.work\ncnnprof.validator.work.forward = stop"
+    child = start(tmp_path, STOP.format(module="", patch=patch), "validate", "lenet5", "--checks", "parameters,macs")
+
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+
+    assert (130, b"") == (child.returncode, err)
+    assert out.startswith(b"lenet5, 3 figures: 3 equal\n")
+    assert b"note: interrupted: what was found until then, of 1 of 1 network\n" in out
+
+
 @pytest.mark.parametrize("number", CODES)
 def test_waiting_for_standard_input_can_be_interrupted(tmp_path, number):
     reader, writer = os.pipe()

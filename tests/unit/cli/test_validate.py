@@ -217,7 +217,7 @@ def test_an_interrupt_keeps_what_was_found_until_then(zoo, capsys):
     lines = capsys.readouterr().out.splitlines()
     (table,) = json.loads(Path("found.json").read_text())["tables"]
     assert "2 networks, 3 figures: 3 equal" == lines[0] == table["title"]
-    assert "note: interrupted: 2 of 3 networks were reached" == lines[8]
+    assert "note: interrupted: what was found until then, of 2 of 3 networks" == lines[8]
     assert ["one", "one", "stop"] == [row["model"] for row in table["rows"]]
 
 
