@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from cnnprof.layers import REGISTRY
 from cnnprof.model.analysis import Note, Row
 from cnnprof.model.graph import Edge, Graph
 
@@ -30,7 +31,8 @@ def notes(graph: Graph, rows: Sequence[Row]) -> Iterator[Note]:
 
 def _overwritten(graph: Graph, rows: Sequence[Row]) -> Iterator[Note]:
     """Yield a note for every layer and network output that reads a tensor written into since it was made."""
-    if all(row.storage != "inplace" for row in rows):
+    writing = {row.name for row in rows if _writes(row)}
+    if not writing:
         return
     writers: dict[Edge, str] = {}
     """The layer that wrote last into the storage of a tensor, by the tensor the storage was made for."""
@@ -41,11 +43,13 @@ def _overwritten(graph: Graph, rows: Sequence[Row]) -> Iterator[Note]:
             if writers.get(root, "") != version:
                 message = f"reads {edge.node} after {writers[root]} has written into it in place"
                 yield Note(code="overwritten", layer=row.name, message=message)
-        if row.storage == "inplace":
+        if row.name in writing:
             writers[roots[row.edges[0]][0]] = row.name
         for at in range(len(row.outputs)):
             edge = Edge(row.name, at)
-            shares = row.storage != "new" and [each for at, each in enumerate(row.edges) if at not in row.unread]
+            shares = (row.storage != "new" or row.name in writing) and [
+                each for at, each in enumerate(row.edges) if at not in row.unread
+            ]
             root = roots[shares[0]][0] if shares else edge
             roots[edge] = (root, writers.get(root, "") if shares else "")
     for name, edge in graph.outputs.items():
@@ -53,6 +57,15 @@ def _overwritten(graph: Graph, rows: Sequence[Row]) -> Iterator[Note]:
         if writers.get(root, "") != version:
             message = f"is the output {name!r}, and {writers[root]} has written into it in place"
             yield Note(code="overwritten", layer=edge.node, message=message)
+
+
+def _writes(row: Row) -> bool:
+    """Return whether a layer overwrites its input, be it in training only, as dropout does."""
+    if row.storage == "inplace":
+        return True
+    return (
+        row.known and bool(row.args.get("inplace")) and REGISTRY[row.op](**row.args).storage(training=True) == "inplace"
+    )
 
 
 _LINEAR_AXIS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from cnnprof.model.analysis import Row
@@ -14,14 +15,24 @@ _BY = "FlopCounterMode"
 
 def forward(case: Case) -> Iterator[Figure]:
     """Yield the FLOPs of a forward in evaluation: 2 per multiply-accumulate."""
-    import torch
-
     module = case.on_meta
-    with torch.no_grad():
+    with _without_gradients(module):
         total, layers = _counted(lambda: module(*case.inputs("meta")))
     ours = case.analysis.totals.flops
     first = None if ours == total else _first(case, layers)
     yield compared("macs", "FLOPs of a forward", ours, total, by=_BY, layer=first)
+
+
+@contextmanager
+def _without_gradients(module: Any) -> Iterator[None]:
+    """Let no parameter require a gradient: under ``no_grad`` the counter fails where one is handed on as a value."""
+    trained = [each for each in module.parameters() if each.requires_grad]
+    try:
+        module.requires_grad_(requires_grad=False)
+        yield
+    finally:
+        for each in trained:
+            each.requires_grad_(requires_grad=True)
 
 
 def _first(case: Case, layers: dict[str, int]) -> str | None:

@@ -108,7 +108,7 @@ class Sketch:
         return (one, outputs) if small and parameters == others and len(one) == len(outputs) else None
 
     def _ask(self, layer: Layer, inputs: Inputs) -> tuple[Inputs, Any]:
-        channels = inputs[0].shape[1] if isinstance(layer, RunningNorm) else None
+        channels = inputs[0].shape[1:2] if isinstance(layer, RunningNorm) else None
         return layer.outputs(inputs), (layer.parameters(inputs), layer.buffers(inputs), channels)
 
     def add(self, op: str, args: Mapping[str, Any], edges: Sequence[Edge], **more: Any) -> Node:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import cnnprof
 from cnnprof import readers
+from cnnprof.analyzer import analyze
 from cnnprof.readers.overrides import Overrides
 from tests.helpers.graph_checks import broken, compare
 from tests.helpers.random_graphs import Drawn
@@ -50,6 +50,14 @@ FOUND = {
             from: [late, early]
             when: train
     """,
+    "a parameter that is handed on as a value is counted without gradients": """
+        input: [3]
+        layers:
+          - parameter: {shape: [1, 1, 8]}
+            from: []
+          - expand: {}
+            from: [parameter, input]
+    """,
     "the average over all batches so far needs a value, which a tensor without memory has not": """
         input: [3, 4, 4]
         layers:
@@ -86,6 +94,23 @@ def test_an_output_that_a_later_layer_overwrites_is_noted(tmp_path):
           - relu: {inplace: true}
         """,
     ).graph
-    notes = [(note.layer, note.message) for note in cnnprof.analyzer.analyze(graph).notes]
+    notes = [(note.layer, note.message) for note in analyze(graph).notes]
 
     assert [("conv1d", "is the output 'early', and relu has written into it in place")] == notes
+
+
+def test_dropout_in_place_overwrites_its_input_in_training_though_not_in_evaluation(tmp_path):
+    graph = read(
+        tmp_path,
+        """
+        input: [3, 4]
+        layers:
+          - conv1d: {out_channels: 2, kernel_size: 1}
+          - dropout: {inplace: true}
+          - add:
+            from: [conv1d, dropout]
+        """,
+    ).graph
+    notes = [(note.layer, note.message) for note in analyze(graph).notes]
+
+    assert [("add", "reads conv1d after dropout has written into it in place")] == notes
