@@ -19,6 +19,7 @@ from cnnprof.errors import LayerError
 from cnnprof.layers import REGISTRY, Inputs, Layer
 from cnnprof.layers.norm import RunningNorm
 from cnnprof.model.graph import Edge, Graph, Input, Node, Shape, TensorSpec
+from cnnprof.model.plain import replace
 
 BATCHES = (2, 3)
 MOST_NODES = 9
@@ -122,8 +123,11 @@ class Sketch:
         return node
 
     def readable(self) -> list[Edge]:
-        """Return the tensors of real numbers, the latest first: few layers of torch read the places of a maximum."""
-        return [edge for edge, (tensor, _) in self.tensors.items() if "float" in tensor.dtype][::-1]
+        """Return the tensors of real numbers, the latest first; few layers of torch read the places of a maximum."""
+        tensors = self.tensors.items()
+        return [edge for edge, (_, tensor) in tensors if "float" in tensor.dtype and tensor.numel <= MOST_ELEMENTS][
+            ::-1
+        ]
 
     def parameters(self, node: Node) -> dict[str, Shape]:
         """Return the shapes of a node's own parameters."""
@@ -251,7 +255,7 @@ def _takes_several(op: str) -> bool:
 
 def _source(draw: st.DrawFn, sketch: Sketch) -> Edge:
     """Draw a tensor, the latest one as often as all others."""
-    edges = sketch.readable()
+    edges = sketch.readable() or list(sketch.tensors)
     return edges[0] if draw(st.booleans()) else draw(st.sampled_from(edges))
 
 
@@ -316,7 +320,10 @@ def _finish(draw: st.DrawFn, sketch: Sketch) -> None:
     if last.when == "train":
         training = {node.name for node in sketch.nodes if node.when == "train"}
         ends = [edge for edge in sketch.readable() if edge.node not in training]
-        sketch.add("relu", {}, [draw(st.sampled_from(ends))])
+        if ends:
+            sketch.add("relu", {}, [draw(st.sampled_from(ends))])
+        else:
+            sketch.nodes[-1] = replace(last, when="always")
 
 
 def _outputs(draw: st.DrawFn, sketch: Sketch) -> dict[str, Edge]:
