@@ -132,7 +132,6 @@ class BatchNorm(RunningNorm, frozen=True):
 class InstanceNorm(RunningNorm, frozen=True):
     """A norm of every channel of every sample over space: N×C×… in and out."""
 
-    makes_what_it_keeps = True
     affine: bool = False
     track_running_stats: bool = False
 
@@ -148,6 +147,11 @@ class InstanceNorm(RunningNorm, frozen=True):
         mean = statistic((channels,), inputs, device)
         repeated = kept(TensorSpec((channels,), inputs[0].dtype))
         return (kept_input(), mean, mean, *(repeated,) * (self.affine + 2 * self.track_running_stats))
+
+    def forgets(self, inputs: Inputs, outputs: Inputs) -> Inputs:
+        # Weight, bias and stored statistics repeated for every sample, or the statistics computed.
+        repeated = TensorSpec((inputs[0].shape[0] * inputs[0].shape[1],), inputs[0].dtype)
+        return (repeated,) * (2 + len(self.parameters(inputs)))
 
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn

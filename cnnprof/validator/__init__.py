@@ -26,6 +26,8 @@ CHECKS: dict[str, str] = {
     "parameters": "cnnprof.validator.parameters:check",
     "macs": "cnnprof.validator.work:forward",
     "training": "cnnprof.validator.work:training",
+    "useful": "cnnprof.validator.geometry:useful",
+    "receptive": "cnnprof.validator.geometry:receptive",
     "memory": "cnnprof.validator.memory:check",
     "reference": "cnnprof.validator.reference:check",
     "fvcore": "cnnprof.validator.fvcore:check",

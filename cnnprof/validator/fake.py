@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -23,26 +23,31 @@ def fake_tensors() -> Iterator[None]:
 
 
 def on_fakes(module: torch.nn.Module) -> torch.nn.Module:
-    """Give a module from the meta device fake parameters and buffers on a CPU, inside ``fake_tensors``; return it.
+    """Give a module from the meta device fake parameters and buffers on a CPU, inside ``fake_tensors``; return it."""
+    import torch
 
-    torch's own ways from device to device do not lead from one to the other. What is shared stays shared.
+    return off_meta(module, lambda tensor: torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu"))
+
+
+def off_meta(module: torch.nn.Module, make: Callable[[torch.Tensor], torch.Tensor]) -> torch.nn.Module:
+    """Replace what a module has on the meta device by what ``make`` makes of it; return the module.
+
+    torch's own ways from device to device lead to no fake tensors. What is shared stays shared.
     """
+    import torch
+
     made: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
     for part in module.modules():
         for tensors in (part._parameters, part._buffers):  # noqa: SLF001 setattr would register anew
             for name, tensor in tensors.items():
-                if tensor is not None:
-                    # The old tensor is held, so that no other one can get its id.
-                    tensors[name] = made.setdefault(id(tensor), (tensor, _like(tensor)))[1]
+                if tensor is not None and tensor.is_meta:
+                    if id(tensor) not in made:
+                        value = make(tensor)
+                        if isinstance(tensor, torch.nn.Parameter):
+                            value = torch.nn.Parameter(value, requires_grad=tensor.requires_grad)
+                        made[id(tensor)] = (tensor, value)  # the old one is held, so that no other gets its id
+                    tensors[name] = made[id(tensor)][1]
     return module
-
-
-def _like(tensor: torch.Tensor) -> torch.Tensor:
-    import torch
-
-    fake = torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
-    is_parameter = isinstance(tensor, torch.nn.Parameter)
-    return torch.nn.Parameter(fake, requires_grad=tensor.requires_grad) if is_parameter else fake
 
 
 def fake_inputs(case: Case, batch: int) -> list[torch.Tensor]:
