@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python tools/mutate.py --mutants 600 --seed 1
     OMP_NUM_THREADS=1 python tools/mutate.py --mutants 200 --seed 1 --checks reference --networks resnet18,googlenet
 
-``network`` compares with the original layer by layer and ``facts`` with the published figures: both take milliseconds,
-for the whole zoo. ``reference`` compares with torchvision's network of the same weights: about a second each. Misses
-are printed, whatever they are.
+``network`` compares with the original layer by layer, ``names`` does so under other names, ``facts`` compares with the
+published figures: these three take milliseconds, for the whole zoo. ``reference`` compares with torchvision's network
+of the same weights: about a second each. Misses are printed, whatever they are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mutants", type=int, default=600, help="networks with a mistake (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the mistakes (%(default)s)")
-    parser.add_argument("--checks", default="network,facts", help=f"some of {','.join(CHECKS)} (%(default)s)")
+    parser.add_argument("--checks", default="network,names,facts", help=f"some of {','.join(CHECKS)} (%(default)s)")
     parser.add_argument("--networks", help="names from the zoo, with commas between; by default the whole zoo")
     arguments = parser.parse_args()
     names = zoo() if arguments.networks is None else arguments.networks.split(",")

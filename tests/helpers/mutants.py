@@ -70,6 +70,25 @@ def _mutant(draws: random.Random, graph: Graph, analysis: Analysis, kind: str) -
     return None
 
 
+def renamed(mutant: Mutant) -> Mutant:
+    """Return the mutant with other names for all of its layers, as another author's file has."""
+    names = {node.name: f"layer_{at}" for at, node in enumerate(mutant.graph.nodes)}
+
+    def moved(edge: Edge) -> Edge:
+        return replace(edge, node=names.get(edge.node, edge.node))
+
+    nodes = tuple(
+        replace(
+            node, name=names[node.name], inputs=tuple(map(moved, node.inputs)), share=names.get(node.share or ""),
+        )
+        for node in mutant.graph.nodes
+    )  # fmt: skip
+    outputs = {name: moved(edge) for name, edge in mutant.graph.outputs.items()}
+    graph = replace(mutant.graph, nodes=nodes, outputs=outputs, containers=())
+    # Of a layer that only the original has, a check can tell no other name than the original's.
+    return mutant._replace(graph=graph, layers=(*mutant.layers, *(names.get(name, name) for name in mutant.layers)))
+
+
 def expands(graph: Graph) -> bool:
     """Return whether every layer accepts what it is given."""
     try:

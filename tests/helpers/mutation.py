@@ -14,14 +14,16 @@ from cnnprof.model.validation import Validation
 from cnnprof.published.check import check as claims
 from cnnprof.readers.overrides import Overrides
 from cnnprof.validator import validate
-from tests.helpers.mutants import Mutant, mutants
+from tests.helpers.mutants import Mutant, mutants, renamed
 
 CHECKS: dict[str, Callable[[Graph, Graph], Validation]] = {
     "network": lambda mutant, original: validate(mutant, against=original),
+    "names": lambda mutant, original: validate(mutant, against=original),
     "facts": lambda mutant, _original: validate(mutant, checks=["facts"], claims=claims),
     "reference": lambda mutant, _original: validate(mutant, checks=["reference"]),
 }
-"""A mutant beside its original, layer by layer; its published figures; the outputs of torchvision's network."""
+"""A mutant beside its original, layer by layer; the same where all layers of the mutant have other names; its published
+figures; the outputs of torchvision's network."""
 
 
 class Result(NamedTuple):
@@ -62,7 +64,9 @@ class Report:
 
 def judged(name: str, graph: Graph, mutant: Mutant, checks: Iterable[str]) -> Iterator[Result]:
     """Yield what each check says; nothing for one that has nothing to compare with."""
+    given = mutant
     for check in checks:
+        mutant = renamed(given) if check == "names" else given
         found = CHECKS[check](mutant.graph, graph)
         broken = found.broken
         if found.figures:
