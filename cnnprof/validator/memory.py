@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnnprof import analyzer, builder
+from cnnprof import analyzer
 from cnnprof.analyzer import OPTIMIZERS
 from cnnprof.model.memory import Optimizer, TrainingMemory
 from cnnprof.model.validation import Figure, Verdict
-from cnnprof.validator.case import BATCH, Case
+from cnnprof.validator.case import Case, without_memory
 from cnnprof.validator.fake import fake_inputs, fake_tensors, on_fakes, total, tracker
 from cnnprof.validator.kept import saved
 
@@ -46,9 +46,9 @@ def check(case: Case) -> Iterator[Figure]:
 
     Where there is a reference network, the peak of its own forward stands beside ours, without a bound.
     """
-    module = builder.build(case.graph, device="meta")
+    module = without_memory(case.graph)
     with fake_tensors():
-        network = Network(on_fakes(module), fake_inputs(case, BATCH))
+        network = Network(on_fakes(module), fake_inputs(case, case.batch))
         yield from _training(case, network)
         yield saved(case, network)
         yield _inference(case, network)
@@ -77,7 +77,7 @@ def _training(case: Case, network: Network) -> Iterator[Figure]:
 
 
 def _analysed(case: Case, optimizer: Optimizer, *, adds_anew: bool = False) -> TrainingMemory:
-    found = analyzer.analyze(case.graph, batch=BATCH, training=optimizer, adds_anew=adds_anew).training
+    found = analyzer.analyze(case.graph, batch=case.batch, training=optimizer, adds_anew=adds_anew).training
     assert found is not None  # noqa: S101 an optimizer was named
     return found
 
@@ -180,7 +180,7 @@ def _eager(case: Case) -> Figure:
     by = str(case.against)
     module = reference(by)
     with fake_tensors():
-        theirs = inference_peak(Network(on_fakes(module), fake_inputs(case, BATCH)))
+        theirs = inference_peak(Network(on_fakes(module), fake_inputs(case, case.batch)))
     ours = case.analysis.memory.peak_bytes
     note = f"{signed(ours, theirs)}; its variables hold tensors that nobody reads any more: no bound"
     return Figure(

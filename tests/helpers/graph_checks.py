@@ -25,7 +25,7 @@ from cnnprof.model.validation import BROKEN, Figure, compared
 from cnnprof.readers.overrides import Overrides
 from cnnprof.receptive import ReceptiveFields, Seen
 from cnnprof.shapes import Taps
-from cnnprof.validator import parameters, shapes, work
+from cnnprof.validator import geometry, parameters, shapes, work
 from cnnprof.validator.case import Case
 from tests.helpers.graph_specs import as_spec
 from tests.helpers.random_graphs import Drawn
@@ -428,6 +428,7 @@ CHECKS: dict[str, Callable[[Case], Iterable[Figure]]] = {
     "parameters": parameters.check,
     "macs": work_of(work.forward),
     "training": work_of(work.training),
+    "useful": geometry.useful,
     "saved": saved,
     "peak": peak,
     "field": field,

@@ -10,6 +10,7 @@ import pytest
 from cnnprof import readers
 from cnnprof.analyzer import analyze
 from cnnprof.readers.overrides import Overrides
+from cnnprof.validator import validate
 from tests.helpers.graph_checks import broken, compare
 from tests.helpers.random_graphs import Drawn
 
@@ -114,3 +115,17 @@ def test_dropout_in_place_overwrites_its_input_in_training_though_not_in_evaluat
     notes = [(note.layer, note.message) for note in analyze(graph).notes]
 
     assert [("add", "reads conv1d after dropout has written into it in place")] == notes
+
+
+def test_memory_is_checked_of_a_norm_that_averages_over_all_batches(tmp_path):
+    graph = read(
+        tmp_path,
+        """
+        input: [3, 4, 4]
+        layers:
+          - conv2d: {out_channels: 4, kernel_size: 3}
+          - batchnorm2d: {momentum: null}
+        """,
+    ).graph
+
+    assert () == validate(graph, checks=["memory"]).broken
