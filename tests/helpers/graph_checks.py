@@ -21,6 +21,7 @@ from cnnprof.layers.convtranspose import ConvTranspose
 from cnnprof.layers.products import parse
 from cnnprof.model.analysis import Row
 from cnnprof.model.graph import Edge, Graph, Node
+from cnnprof.model.plain import replace
 from cnnprof.model.validation import BROKEN, Figure, compared
 from cnnprof.readers.overrides import Overrides
 from cnnprof.receptive import ReceptiveFields, Seen
@@ -124,7 +125,8 @@ def saved(case: Case) -> Iterator[Figure]:
         return found
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda found: found.tensor):
-        outputs = module(*inputs)
+        # Work in place on an input would give it a history, which whoever holds it would keep.
+        outputs = module(*[each.detach() for each in inputs])
     known = {_place(tensor) for tensor in (*inputs, *module.parameters(), *module.buffers())}
     tensors = [each.tensor for each in (reference() for reference in kept) if each is not None]
     theirs = sum(
@@ -221,10 +223,11 @@ def field(case: Case) -> Iterator[Figure]:
     """
     if any(_at_fault(case, node) for node in case.graph.nodes):
         raise Refused("backward-at-fault")
-    probe = Probe(case)
-    training = {node.name for node in case.graph.nodes if node.when == "train"}
+    # Fields are those with everything at work, layers of training too.
+    nodes = tuple(replace(node, when="always") for node in case.graph.nodes)
+    probe = Probe(Case(replace(case.graph, nodes=nodes), batch=case.batch))
     for name, edge in case.graph.outputs.items():
-        if edge in probe.seen and edge.node not in training:
+        if edge in probe.seen:
             for where in ("middle", "first", "last"):
                 yield from _unit(probe, name, where)
 
@@ -395,7 +398,7 @@ def _ends(mask: torch.Tensor, axis: int) -> Ends | None:
 def work_of(check: Callable[[Case], Iterable[Figure]]) -> Callable[[Case], Iterator[Figure]]:
     """Return a check of FLOPs that knows where FlopCounterMode is blind, to the last FLOP.
 
-    torch computes an einsum whose summed sizes are all 1 as a product of elements, which is no matrix product there.
+    Where an einsum's operands share no sum but those over one element, torch multiplies elements, not matrices.
     """
 
     def checked(case: Case) -> Iterator[Figure]:
@@ -419,7 +422,8 @@ def _sums_nothing(row: Row) -> bool:
         for term, tensor in zip(terms, row.inputs, strict=True)
         for letter, size in zip(term, tensor.shape, strict=True)
     }
-    return all(size == 1 for letter, size in sizes.items() if letter not in result)
+    summed = set.intersection(*map(set, terms)) - set(result)
+    return all(sizes[letter] == 1 for letter in summed)
 
 
 CHECKS: dict[str, Callable[[Case], Iterable[Figure]]] = {

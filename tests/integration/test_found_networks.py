@@ -59,6 +59,16 @@ FOUND = {
           - expand: {}
             from: [parameter, input]
     """,
+    "an einsum that shares a sum over one element is no matrix product to the counter": """
+        input: [3, 4]
+        layers:
+          - mean: {dim: 1, keepdim: true}
+          - adaptiveavgpool1d: {output_size: 1}
+            from: input
+          - einsum: {equation: "bij,bjk->bk"}
+            from: [adaptiveavgpool1d, mean]
+          - linear: {out_features: 2}
+    """,
     "the average over all batches so far needs a value, which a tensor without memory has not": """
         input: [3, 4, 4]
         layers:
