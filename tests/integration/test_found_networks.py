@@ -59,16 +59,6 @@ FOUND = {
           - expand: {}
             from: [parameter, input]
     """,
-    "an einsum that shares a sum over one element is no matrix product to the counter": """
-        input: [3, 4]
-        layers:
-          - mean: {dim: 1, keepdim: true}
-          - adaptiveavgpool1d: {output_size: 1}
-            from: input
-          - einsum: {equation: "bij,bjk->bk"}
-            from: [adaptiveavgpool1d, mean]
-          - linear: {out_features: 2}
-    """,
     "the average over all batches so far needs a value, which a tensor without memory has not": """
         input: [3, 4, 4]
         layers:
@@ -139,3 +129,23 @@ def test_memory_is_checked_of_a_norm_that_averages_over_all_batches(tmp_path):
     ).graph
 
     assert () == validate(graph, checks=["memory"]).broken
+
+
+def test_an_einsum_that_shares_only_a_sum_over_one_element_is_no_matrix_product_to_the_counter(tmp_path):
+    figures = compare(
+        read(
+            tmp_path,
+            """
+            input: [3, 4]
+            layers:
+              - mean: {dim: 1, keepdim: true}
+              - adaptiveavgpool1d: {output_size: 1}
+                from: input
+              - einsum: {equation: "bij,bjk->bk"}
+                from: [adaptiveavgpool1d, mean]
+            """,
+        )
+    )
+
+    assert [] == broken(figures)
+    assert ("macs", "einsum-of-one") in {(figure.check, figure.note) for figure in figures}
