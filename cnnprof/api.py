@@ -59,6 +59,10 @@ def load(
         UsageError: nothing answers to the name, or ``input`` or ``set`` do not fit.
         SpecError: the specification is refused, with all its problems.
     """
+    if not isinstance(model, str | os.PathLike):
+        raise UsageError(
+            f"a model is a name, a path, a pattern or a Graph, got {type(model).__name__}", code="unknown-model"
+        )
     overrides = Overrides(params=dict(set or {}), inputs=parse_inputs(input), free=free)
     return readers.read(os.fspath(model), overrides)
 
