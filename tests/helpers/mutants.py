@@ -123,7 +123,7 @@ ARGUMENTS: Mapping[str, Callable[[Any], Sequence[Any]]] = {
 
 
 def _argument(name: str) -> Change:
-    def mutate(draws: random.Random, graph: Graph, _analysis: Analysis) -> Mutant | None:
+    def mutate(draws: random.Random, graph: Graph, analysis: Analysis) -> Mutant | None:
         nodes = [node for node in graph.nodes if hasattr(of(node), name) and node.share is None]
         if not nodes:
             return None
@@ -135,11 +135,27 @@ def _argument(name: str) -> Change:
             return None
         wrong = draws.choice(list(ARGUMENTS[name](value)))
         changed = replace(node, args={**node.args, name: wrong})
-        one = name == "dilation" and set(_kernel(node)) == {1}
         what = f"{node.name}: {name} {value} → {wrong}"
-        return Mutant(_with(graph, changed), name, (node.name,), what, equivalent=one)
+        same = _computes_the_same(name, node, changed, analysis)
+        return Mutant(_with(graph, changed), name, (node.name,), what, equivalent=same)
 
     return mutate
+
+
+def _computes_the_same(name: str, node: Node, changed: Node, analysis: Analysis) -> bool:
+    """Return whether an argument means nothing here: a kernel of one element, no padding, equal windows."""
+    inputs = analysis.row(node.name).inputs
+    if name == "dilation":
+        return set(_kernel(node)) == {1}
+    if name == "count_include_pad":
+        return all(window.pad_low == 0 for window in of(node).windows(inputs) or ())
+    if name in ("ceil_mode", "stride"):  # nothing but the number of windows and where those after the first begin
+        try:
+            outputs = of(changed).outputs(inputs)
+        except CnnprofError:
+            return False
+        return outputs == of(node).outputs(inputs) and (name == "ceil_mode" or set(outputs[0].shape[2:]) == {1})
+    return False
 
 
 for _name in ARGUMENTS:
@@ -195,6 +211,10 @@ def _kernel(node: Node) -> tuple[int, ...]:
 # -- layers more, less, elsewhere -------------------------------------------------------------------------------------
 
 
+IDEMPOTENT = ("identity", "relu", "relu6", "flatten")
+"""Layers that change nothing when they are applied once more."""
+
+
 @change("drop")
 def _drop(draws: random.Random, graph: Graph, _analysis: Analysis) -> Mutant | None:
     """Leave a layer out: what read it reads its input, and stands where the missing one should."""
@@ -231,7 +251,7 @@ def _double(draws: random.Random, graph: Graph, _analysis: Analysis) -> Mutant |
     nodes = [*moved.nodes[:at], again, *moved.nodes[at:]]
     return Mutant(
         replace(moved, nodes=tuple(nodes)), "double", (node.name, again.name, *_same_neighbours(graph, node)),
-        f"{node.name}: twice", equivalent=node.op == "identity",
+        f"{node.name}: twice", equivalent=node.op in IDEMPOTENT,
     )  # fmt: skip
 
 
@@ -292,7 +312,10 @@ def _read(draws: random.Random, graph: Graph, analysis: Analysis) -> Mutant | No
     other = draws.choice(others)
     inputs = (*node.inputs[:slot], other, *node.inputs[slot + 1 :])
     what = f"{node.name}: reads {other.node}, not {there.node}"
-    return Mutant(_with(graph, replace(node, inputs=inputs)), "read another", (node.name,), what)
+    before = {each.name: each for each in graph.nodes}[there.node]
+    # What is written in place is there under both names.
+    same = bool(before.args.get("inplace")) and before.inputs[0] == other
+    return Mutant(_with(graph, replace(node, inputs=inputs)), "read another", (node.name,), what, equivalent=same)
 
 
 def _redirect(graph: Graph, old: Edge, new: Edge) -> Graph:

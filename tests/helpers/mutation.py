@@ -138,6 +138,9 @@ def _counts(report: Report, check: str, kinds: Sequence[str]) -> Iterator[str]:
 def _misses(report: Report, check: str) -> Iterator[str]:
     judged = [each for each in report.results if each.check == check and not each.mutant.equivalent]
     yield from (f"  not detected: {each.network} {each.mutant.what}" for each in judged if not each.detected)
+    for each in report.results:
+        if each.check == check == "reference" and each.mutant.equivalent and each.detected:
+            yield f"  detected, though it computes the same: {each.network} {each.mutant.what} ({each.said})"
     for each in judged:
         if each.detected and not each.located:
             yield f"  elsewhere: {each.network} {each.mutant.what}: {each.layer} ({each.said})"
