@@ -18,8 +18,6 @@ from cnnprof import analyzer, builder, readers
 from cnnprof.analyzer import inference
 from cnnprof.layers import Layer, of
 from cnnprof.layers.convtranspose import ConvTranspose
-from cnnprof.layers.products import parse
-from cnnprof.model.analysis import Row
 from cnnprof.model.graph import Edge, Graph, Node
 from cnnprof.model.plain import replace
 from cnnprof.model.validation import BROKEN, Figure, compared
@@ -392,46 +390,12 @@ def _ends(mask: torch.Tensor, axis: int) -> Ends | None:
     return (places[0], places[-1]) if places else None
 
 
-# -- work -------------------------------------------------------------------------------------------------------------
-
-
-def work_of(check: Callable[[Case], Iterable[Figure]]) -> Callable[[Case], Iterator[Figure]]:
-    """Return a check of FLOPs that knows where FlopCounterMode is blind, to the last FLOP.
-
-    Where an einsum's operands share no sum but those over one element, torch multiplies elements, not matrices.
-    """
-
-    def checked(case: Case) -> Iterator[Figure]:
-        for figure in check(case):
-            rows = [row for row in case.analysis.rows if row.op == "einsum" and _sums_nothing(row)]
-            counts = {
-                "FLOPs of a forward": [row.flops for row in rows],
-                "FLOPs of a training forward": [2 * row.training_macs for row in rows],
-                "FLOPs of the backward": [2 * (row.input_grad_macs + row.weight_grad_macs) for row in rows],
-            }
-            blind = int(figure.ours or 0) - int(figure.theirs or 0) == sum(counts[figure.what])
-            yield _excused(figure, "einsum-of-one" if rows and blind else None)
-
-    return checked
-
-
-def _sums_nothing(row: Row) -> bool:
-    terms, result = parse(row.args["equation"])
-    sizes = {
-        letter: size
-        for term, tensor in zip(terms, row.inputs, strict=True)
-        for letter, size in zip(term, tensor.shape, strict=True)
-    }
-    summed = set.intersection(*map(set, terms)) - set(result)
-    return all(sizes[letter] == 1 for letter in summed)
-
-
 CHECKS: dict[str, Callable[[Case], Iterable[Figure]]] = {
     "specification": specification,
     "shapes": shapes.check,
     "parameters": parameters.check,
-    "macs": work_of(work.forward),
-    "training": work_of(work.training),
+    "macs": work.forward,
+    "training": work.training,
     "useful": geometry.useful,
     "saved": saved,
     "peak": peak,

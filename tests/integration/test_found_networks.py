@@ -9,6 +9,8 @@ import pytest
 
 from cnnprof import readers
 from cnnprof.analyzer import analyze
+from cnnprof.layers import REGISTRY
+from cnnprof.model.analysis import Events
 from cnnprof.readers.overrides import Overrides
 from cnnprof.validator import validate
 from tests.helpers.graph_checks import broken, compare
@@ -131,21 +133,35 @@ def test_memory_is_checked_of_a_norm_that_averages_over_all_batches(tmp_path):
     assert () == validate(graph, checks=["memory"]).broken
 
 
-def test_an_einsum_that_shares_only_a_sum_over_one_element_is_no_matrix_product_to_the_counter(tmp_path):
-    figures = compare(
-        read(
-            tmp_path,
-            """
-            input: [3, 4]
-            layers:
-              - mean: {dim: 1, keepdim: true}
-              - adaptiveavgpool1d: {output_size: 1}
-                from: input
-              - einsum: {equation: "bij,bjk->bk"}
-                from: [adaptiveavgpool1d, mean]
-            """,
-        )
-    )
+OF_ONE = """
+    input: [3, 4]
+    layers:
+      - linear: {out_features: 4}
+      - mean: {dim: 1, keepdim: true}
+      - adaptiveavgpool1d: {output_size: 1}
+        from: linear
+      - einsum: {equation: "bij,bjk->bk"}
+        from: [adaptiveavgpool1d, mean]
+"""
 
-    assert [] == broken(figures)
-    assert ("macs", "einsum-of-one") in {(figure.check, figure.note) for figure in figures}
+
+def test_an_einsum_that_shares_only_a_sum_over_one_element_is_no_matrix_product_to_the_counter(tmp_path):
+    drawn = read(tmp_path, OF_ONE)
+    told = validate(drawn.graph, checks=["macs", "training"]).figures
+
+    assert [] == broken(compare(drawn))
+    assert [
+        ("FLOPs of a forward", 208, 192, "explained", "einsum"),
+        ("FLOPs of a training forward", 208, 192, "explained", "einsum"),
+        ("FLOPs of the backward", 224, 192, "explained", "einsum"),
+    ] == [(each.what, each.ours, each.theirs, each.verdict, each.layer) for each in told]
+    assert {"an einsum whose operands share no sum but those over one element is a product of elements in torch"} == {
+        str(each.note).partition(",")[0] for each in told
+    }
+
+
+def test_an_einsum_that_the_counter_does_not_see_excuses_no_other_layer(tmp_path, monkeypatch):
+    graph = read(tmp_path, OF_ONE).graph
+    monkeypatch.setattr(REGISTRY["linear"], "events", lambda *_, **__: Events(macs=1))
+
+    assert ["differs"] == [each.verdict for each in validate(graph, checks=["macs"]).figures]
