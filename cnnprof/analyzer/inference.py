@@ -90,7 +90,7 @@ def place_outputs(row: Row, storage: str, places: dict[Edge, int], heap: Heap) -
     for at, tensor in enumerate(row.outputs):
         if storage == "new":
             places[Edge(row.name, at)] = heap.allocate(row.name, "output", tensor)
-        elif row.op in REGISTRY and not REGISTRY[row.op].arity[0]:
+        elif not row.edges or (row.op in REGISTRY and not REGISTRY[row.op].arity[0]):
             places[Edge(row.name, at)] = heap.allocate(row.name, "output", NOTHING)
         else:
             places[Edge(row.name, at)] = heap.hold(places[shown(row)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cnnprof.layers import REGISTRY
+from cnnprof.layers import of
 from cnnprof.model.analysis import Note, Row
 from cnnprof.model.graph import Edge, Graph
 
@@ -63,9 +63,7 @@ def _writes(row: Row) -> bool:
     """Return whether a layer overwrites its input, be it in training only, as dropout does."""
     if row.storage == "inplace":
         return True
-    return (
-        row.known and bool(row.args.get("inplace")) and REGISTRY[row.op](**row.args).storage(training=True) == "inplace"
-    )
+    return row.known and bool(row.args.get("inplace")) and of(row).storage(training=True) == "inplace"
 
 
 _LINEAR_AXIS = (

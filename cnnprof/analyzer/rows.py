@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnprof.analyzer.gradients import Gradients
 from cnnprof.errors import LayerError, UsageError
-from cnnprof.layers import REGISTRY, Layer, of
+from cnnprof.layers import Layer, kind, of
 from cnnprof.layers.backward import Product
 from cnnprof.layers.base import Pads, Storage
 from cnnprof.model.analysis import Equivalent, Events, Row
@@ -57,17 +57,19 @@ class Counter:
         self.dtype = dtype
         self._known: dict[Any, Counts] = {}
 
-    def __call__(self, node: Node, inputs: Tensors, zeros: Pads | None) -> Counts:
+    def __call__(self, node: Node, inputs: Tensors, zeros: Pads | None, recorded: Tensors | None = None) -> Counts:
         """Return what a node costs. ``zeros``: what the layer before has put around its first input.
+
+        ``recorded``: its outputs, where they were seen and not computed.
 
         Raises:
             LayerError: the layer refuses its arguments or inputs, or a count passes 2^63 − 1; it names the node.
         """
-        key = (node.op, repr(node.args), inputs, zeros)
+        key = (node.op, repr(node.args), inputs, zeros, recorded)
         found = self._known.get(key)
         if found is None:
             try:
-                found = self._known[key] = self._count(of(node), inputs, zeros)
+                found = self._known[key] = self._count(of(node), inputs, zeros, recorded)
             except LayerError as error:
                 raise LayerError(
                     f"{node.name} ({node.op}): {error.message}",
@@ -75,8 +77,8 @@ class Counter:
                 ) from None  # fmt: skip
         return found
 
-    def _count(self, layer: Layer, inputs: Tensors, zeros: Pads | None) -> Counts:
-        computed = layer.outputs(inputs)
+    def _count(self, layer: Layer, inputs: Tensors, zeros: Pads | None, recorded: Tensors | None) -> Counts:
+        computed = layer.outputs(inputs) if recorded is None else recorded
         events, windows = layer.events(inputs, computed), layer.windows(inputs)
         outputs = tuple([stored(tensor, self.dtype) for tensor in computed])
         sizes = {name: math.prod(shape) for name, shape in layer.parameters(inputs).items()}
@@ -147,8 +149,9 @@ def make_rows(
     for node in graph.nodes:
         inputs = tuple([tensors[edge] for edge in node.inputs])
         counts = None
-        if node.op in REGISTRY:
-            counts = counter(node, inputs, zeros.get(node.inputs[0]) if zeros and node.inputs else None)
+        if kind(node.op) is not None:
+            recorded = None if node.recorded is None else _recorded(node, batch)
+            counts = counter(node, inputs, zeros.get(node.inputs[0]) if zeros and node.inputs else None, recorded)
         for at, tensor in enumerate(_recorded(node, batch) if counts is None else counts.outputs):
             tensors[Edge(node.name, at)] = tensor
         if counts is not None and counts.zeros is not None:
@@ -186,19 +189,14 @@ def owners(graph: Graph) -> dict[str, str]:
 
 
 def _recorded(node: Node, batch: int) -> Tensors:
-    """Return the outputs an importer saw for one sample, for a whole batch."""
+    """Return the outputs an importer saw, for a whole batch."""
     if node.recorded is None:
         raise UsageError(
             f"{node.name}: nobody registered the operator {node.op!r} and its output was not recorded",
             hint="register a layer under that name, or give the node its recorded output shapes",
             code="unknown-operator",
         )
-    return tuple(
-        [
-            TensorSpec((batch * tensor.shape[0], *tensor.shape[1:]), tensor.dtype) if tensor.shape else tensor
-            for tensor in node.recorded
-        ]
-    )
+    return tuple([tensor.at(batch) for tensor in node.recorded])
 
 
 class _Writer:

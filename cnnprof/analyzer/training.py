@@ -10,7 +10,7 @@ from cnnprof.analyzer.gradients import Gradients
 from cnnprof.analyzer.heap import Heap
 from cnnprof.analyzer.inference import last_readers, make_and_forget, place_outputs
 from cnnprof.analyzer.optimizers import optimizer_memory
-from cnnprof.layers import REGISTRY, Layer
+from cnnprof.layers import Layer, of
 from cnnprof.layers.backward import Device, Needs, Saved, Source
 from cnnprof.layers.norm import BatchNorm
 from cnnprof.model.analysis import Row, Totals
@@ -81,7 +81,7 @@ class _Step:
         self._trained: dict[str, list[int]] = {}
         self.saved_bytes = 0
         self._forwards = 0
-        self._layers = {row.name: REGISTRY[row.op](**row.args) for row in task.rows if row.known}
+        self._layers = {row.name: of(row) for row in task.rows if row.known}
         self._needs = {node.name: task.gradients.needs(node) for node in task.graph.nodes}
 
     @property

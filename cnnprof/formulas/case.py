@@ -9,7 +9,7 @@ from itertools import product as combinations
 from typing import Any
 
 from cnnprof.formulas.traced import Traced, number, total
-from cnnprof.layers import REGISTRY, Layer
+from cnnprof.layers import REGISTRY, Layer, of
 from cnnprof.layers.backward import Needs, Product
 from cnnprof.layers.base import Pads
 from cnnprof.model.analysis import Analysis, Equivalent, Events, Row, Totals
@@ -25,7 +25,7 @@ _LEFT_OUT = {"groups": 1, "dilation": 1}
 
 def plain(row: Row) -> Layer:
     """Return the layer of a row, whose operator is known."""
-    return REGISTRY[row.op](**row.args)
+    return of(row)
 
 
 def traced(layer: Layer) -> Layer:
@@ -83,7 +83,7 @@ class Case:
     @cached_property
     def computed(self) -> Tensors:
         """The outputs as the layer computes their sizes, where ``outputs`` has them as numbers."""
-        return self.layer.outputs(self.inputs)
+        return self.layer.outputs(self.inputs) if self.row.op in REGISTRY else self.outputs
 
     @cached_property
     def weights(self) -> Mapping[str, Shape]:

@@ -37,6 +37,19 @@ class TensorSpec(Plain, frozen=True):
         return self.numel * DTYPE_BYTES[self.dtype]
 
 
+class Recorded(Plain, frozen=True):
+    """An output as an importer saw it for one sample, and which of its dimensions grow with the batch."""
+
+    shape: Shape
+    dtype: str = "float32"
+    batch_dims: tuple[int, ...] = (0,)
+
+    def at(self, batch: int) -> TensorSpec:
+        """Return the tensor for ``batch`` samples."""
+        grown = tuple(size * batch if dim in self.batch_dims else size for dim, size in enumerate(self.shape))
+        return TensorSpec(grown, self.dtype)
+
+
 class Edge(Plain, frozen=True):
     """One value: output ``output`` of the node or network input named ``node``."""
 
@@ -86,8 +99,8 @@ class Node(Plain, frozen=True, kw_only=True):
     """The device the specification assigns this node to."""
     call: Literal["module", "function"] | None = None
     """How the network calls it, where known: torch hooks see modules only."""
-    recorded: tuple[TensorSpec, ...] | None = None
-    """Output shapes an importer saw for one sample: all that is known of an operator nobody registered."""
+    recorded: tuple[Recorded, ...] | None = None
+    """Outputs as an importer saw them, where the operator does not compute them."""
 
 
 class Container(Plain, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from cnnprof.formulas import formulas
 from cnnprof.formulas.explain import explain
 from cnnprof.layers import REGISTRY
 from cnnprof.model.analysis import Analysis
-from cnnprof.model.graph import Edge, Graph, Input, Node, TensorSpec
+from cnnprof.model.graph import Edge, Graph, Input, Node, Recorded
 from tests.helpers.formula_check import wrong
 from tests.helpers.formulas import value
 
@@ -191,7 +191,7 @@ def test_what_is_frozen_has_parameters_and_no_gradient():
 
 def test_an_unknown_operator_has_no_formulas_and_neither_has_the_field_behind_it():
     strange = Node(
-        name="strange", op="mystery", inputs=(Edge("conv"),), recorded=(TensorSpec((1, 2, 4, 4)),)
+        name="strange", op="mystery", inputs=(Edge("conv"),), recorded=(Recorded((1, 2, 4, 4)),)
     )  # fmt: skip
     relu = Node(name="relu", op="relu", inputs=(Edge("strange"),))
     found = analyze(network(CONV, strange, relu))

@@ -9,7 +9,7 @@ import pytest
 from cnnprof.analyzer import analyze, freeze
 from cnnprof.errors import LayerError, UsageError
 from cnnprof.model.analysis import Analysis, Events, Note
-from cnnprof.model.graph import Container, Edge, Fact, Graph, Input, Node, TensorSpec
+from cnnprof.model.graph import Container, Edge, Fact, Graph, Input, Node, Recorded, TensorSpec
 
 
 def node(name: str, op: str, *inputs: str, **more: Any) -> Node:
@@ -177,7 +177,7 @@ def test_published_figures_of_a_changed_network_are_not_checked_and_it_says_so()
 
 
 def unknown() -> Graph:
-    strange = node("strange", "aten::foo", "conv", recorded=(TensorSpec((1, 2, 4, 4)),))
+    strange = node("strange", "aten::foo", "conv", recorded=(Recorded((1, 2, 4, 4)),))
     return graph(CONV, strange, node("relu", "relu", "strange"))
 
 
@@ -258,7 +258,7 @@ def test_an_analysis_survives_json() -> None:
 
 
 def test_what_an_importer_saw_of_one_sample_grows_with_the_batch() -> None:
-    strange = node("x", "roi_align", "input", recorded=(TensorSpec((1, 3, 6, 6)),))
+    strange = node("x", "roi_align", "input", recorded=(Recorded((1, 3, 6, 6)),))
     behind = node("conv", "conv2d", "x", out_channels=2, kernel_size=3)
 
     assert (8, 3, 6, 6) == analyze(graph(strange, behind), batch=8).row("x").outputs[0].shape

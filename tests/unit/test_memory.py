@@ -10,7 +10,7 @@ from cnnprof.analyzer.heap import Heap
 from cnnprof.analyzer.optimizers import optimizer_memory
 from cnnprof.errors import LayerError, UsageError
 from cnnprof.model.analysis import Analysis
-from cnnprof.model.graph import Edge, Graph, TensorSpec
+from cnnprof.model.graph import Edge, Graph, Recorded, TensorSpec
 from cnnprof.model.plain import from_json, replace, to_json
 from tests.unit.test_analyzer import graph, node
 
@@ -140,7 +140,7 @@ def test_weights_and_buffers_are_part_of_the_peak() -> None:
 
 
 def test_an_operator_nobody_registered_has_the_outputs_that_were_recorded() -> None:
-    strange = replace(node("x", "roi_align", "input"), recorded=(TensorSpec((1, 50)),))
+    strange = replace(node("x", "roi_align", "input"), recorded=(Recorded((1, 50)),))
 
     assert {"input": 10, "x": 50} == alive(analyze(graph(strange, shape=(10,))))
 

@@ -8,7 +8,7 @@ import pytest
 
 import cnnprof
 from cnnprof.model.analysis import Analysis, AxisField, ReceptiveField
-from cnnprof.model.graph import Edge, Graph, Input, Node, TensorSpec
+from cnnprof.model.graph import Edge, Graph, Input, Node, Recorded
 from cnnprof.model.plain import from_json, to_json
 from cnnprof.report.columns import LAYER_COLUMNS
 from tests.helpers.specs import analyze
@@ -194,7 +194,7 @@ def node(name: str, op: str, *sources: str, **fields) -> Node:
 def test_behind_an_unknown_operator_nothing_is_claimed():
     """Nobody can say what it reads: neither local nor global would be true."""
     nodes = (
-        node("a", "mystery", "input", args={}, recorded=(TensorSpec((1, 2, 8)),)),
+        node("a", "mystery", "input", args={}, recorded=(Recorded((1, 2, 8)),)),
         node("b", "relu", "a", args={}),
         node("c", "add", "b", "input", args={}),
     )

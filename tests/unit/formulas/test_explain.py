@@ -9,7 +9,7 @@ from cnnprof.analyzer import analyze
 from cnnprof.errors import UsageError
 from cnnprof.formulas.explain import explain
 from cnnprof.model.explanation import Explanation
-from cnnprof.model.graph import Edge, Graph, Input, Node, TensorSpec
+from cnnprof.model.graph import Edge, Graph, Input, Node, Recorded
 from tests.helpers.formulas import value
 
 KINDS = ["lenet5", "googlenet", "resnet18", "convnext_tiny", "unet", "mobilenet_v3_small", "resnext50_32x4d"]
@@ -114,7 +114,7 @@ def test_a_frozen_layer_says_that_its_weights_do_not_train():
 
 
 def test_an_unknown_operator_is_explained_as_unknown():
-    nodes = (Node(name="strange", op="mystery", inputs=(Edge("x"),), recorded=(TensorSpec((1, 4)),)),)
+    nodes = (Node(name="strange", op="mystery", inputs=(Edge("x"),), recorded=(Recorded((1, 4)),)),)
     inputs = (Input(name="x", shape=(3, 4, 4)),)
     graph = Graph(name="net", source="test", inputs=inputs, nodes=nodes, outputs={"output": Edge("strange")})
 
