@@ -118,3 +118,9 @@ class MissingPackageError(CnnprofError):
 
     exit_code = 3
     code = "missing"
+
+
+class WorkerError(CnnprofError):
+    """A process that worked for this one died, gave no answer, or took too long; the message names the cause."""
+
+    code = "worker-died"

@@ -30,6 +30,7 @@ TIERS = {
     "report": 4,
     "zoo_files": 4,
     "receptive": 4,
+    "worker": 4,
     "readers": 5,
     "analyzer": 5,
     "formulas": 5,
