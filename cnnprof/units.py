@@ -100,6 +100,11 @@ def percent(fraction: float) -> str:
     return f"{text} %"
 
 
+def signed_percent(fraction: float) -> str:
+    """Return an error with its sign and two decimals: ``-0.16 %``; exactly ``0 %`` where there is none."""
+    return f"{100 * fraction:+.2f} %" if fraction else "0 %"
+
+
 def ratio(number: float) -> str:
     """Return a quotient to four significant digits: ``19.20``, ``0.1234``, ``1,234``."""
     return f"{number:,.{_decimals(number) if number >= 1 else _SIGNIFICANT}f}"

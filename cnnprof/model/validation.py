@@ -29,6 +29,15 @@ class Figure(Plain, frozen=True, kw_only=True):
     note: str | None = None
     """What it costs, which defect explains it, or what went wrong."""
 
+    @property
+    def error(self) -> float | None:
+        """The signed error of a count, (ours − theirs) ÷ theirs; None of anything else, or of something beside 0."""
+        if not isinstance(self.ours, int) or not isinstance(self.theirs, int):
+            return None
+        if self.ours == self.theirs:
+            return 0.0 if self.verdict == "equal" else None  # as many, but others
+        return (self.ours - self.theirs) / self.theirs if self.theirs else None
+
 
 class Validation(Plain, frozen=True, kw_only=True):
     """What was compared of one network."""

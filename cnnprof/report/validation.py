@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnnprof.report.base import Column, Line, Table, Value
 from cnnprof.report.describe import definitions, many
+from cnnprof.units import signed_percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +33,7 @@ FIGURE_COLUMNS = (
     Column("what", "what", "text", "what is compared", rank=0),
     Column("ours", "ours", "count", "what cnnprof says", rank=0),
     Column("theirs", "theirs", "count", "what the other says", rank=0),
+    Column("error", "error", "fraction", "signed error of a count: (ours − theirs) ÷ theirs", rank=0),
     Column("verdict", "verdict", "text", "; ".join(f"{name}: {_MEANINGS[name]}" for name in VERDICTS), rank=0),
     Column("by", "by", "text", "who says it", rank=3),
     Column("layer", "layer", "text", "the first layer where both part", rank=1),
@@ -91,8 +93,16 @@ def _figures(
 
 
 def _line(validation: Validation, figure: Figure, names: Sequence[str], *, rounded: bool) -> Line:
-    values: list[Value] = [validation.model if name == "model" else getattr(figure, name) for name in names]
-    return Line(tuple(f"{each:.3g}" if rounded and isinstance(each, float) else each for each in values))
+    cells: dict[str, Value] = {name: getattr(figure, name) for name in names if name != "model"}
+    if rounded:
+        cells = {name: _rounded(name, value) for name, value in cells.items()}
+    return Line(tuple(validation.model if name == "model" else cells[name] for name in names))
+
+
+def _rounded(name: str, value: Value) -> Value:
+    if not isinstance(value, float):
+        return value
+    return signed_percent(value) if name == "error" else f"{value:.3g}"
 
 
 def _title(validations: Sequence[Validation]) -> str:

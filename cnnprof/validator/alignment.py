@@ -40,7 +40,7 @@ class Owner(NamedTuple):
 
 
 class Alignment(NamedTuple):
-    """Pairs of owners; or no pairs, and the first two that are not alike (None: the network has no more)."""
+    """Pairs of owners; of unlike networks those before the first two that are not alike (None: it has no more)."""
 
     pairs: list[tuple[Owner, Owner]]
     reordered: bool = False
@@ -58,10 +58,12 @@ def align(ours: Sequence[Owner], theirs: Sequence[Owner]) -> Alignment:
             waiting[label].append(owner)
         pairs = [(owner, waiting[label].pop()) for owner, label in zip(ours, labels, strict=True)]
         return Alignment(pairs, reordered=[pair[1] for pair in pairs] != list(theirs))
+    pairs = []
     for mine, other in zip_longest(ours, theirs):
         if mine is None or other is None or mine.signature != other.signature:
-            return Alignment([], odd=(mine, other))
-    return Alignment(list(zip(ours, theirs, strict=True)))
+            return Alignment(pairs, odd=(mine, other))
+        pairs.append((mine, other))
+    return Alignment(pairs)
 
 
 def _labels(owners: Sequence[Owner], numbers: dict[Any, int]) -> list[tuple[int, int]]:

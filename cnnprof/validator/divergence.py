@@ -11,10 +11,14 @@ from cnnprof.model.graph import Graph, Node
 from cnnprof.validator.alignment import belonging
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
-Outputs = list[tuple[int, Any]]
-"""Size and sample of everything that a layer gives."""
+    Measure = Callable[[torch.Tensor], Any]
+
+Outputs = list[tuple[Any, Any]]
+"""Size (or shape) and sample of everything that a layer gives."""
 Recorded = dict[str, Outputs]
 """By the layer's name."""
 BOUND = 1e-5
@@ -30,6 +34,16 @@ class Divergence(NamedTuple):
     """max|Δ| ÷ max|theirs| against the nearest value of that size; None where the reference has none of that size."""
 
 
+def size(tensor: torch.Tensor) -> int:
+    """Return the number of elements: what is turned or flattened is the same value."""
+    return int(tensor.numel())
+
+
+def shape(tensor: torch.Tensor) -> tuple[int, ...]:
+    """Return the shape: what is turned or flattened is another value."""
+    return tuple(tensor.shape)
+
+
 def relative(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     """Return max|Δ| ÷ max|theirs|; infinite where the shapes differ or a difference has nothing to be divided by."""
     if ours.shape != theirs.shape:
@@ -43,18 +57,19 @@ def relative(ours: torch.Tensor, theirs: torch.Tensor) -> float:
 
 
 def first_difference(
-    graph: Graph, ours: Any, theirs: torch.nn.Module, inputs: tuple[torch.Tensor, ...]
+    graph: Graph, ours: Any, theirs: torch.nn.Module, inputs: tuple[torch.Tensor, ...], *, of: Measure = size
 ) -> Divergence | None:
     """Run both again and return where they part; None where every output of ``graph`` is a value of the reference.
 
     Backwards from the outputs, through layers that give what the reference does not have anywhere, to the first of
-    them. Of each value a sample is kept, so that memory does not hold two networks' activations.
+    them. Of each value a sample is kept, so that memory does not hold two networks' activations. Values are compared
+    with those alike in ``of``: ``size``, or ``shape``.
     """
     import torch
 
-    known = _values(theirs, inputs)
+    known = _values(theirs, inputs, of)
     strange: dict[str, float | None] = {}
-    with torch.no_grad(), recording(ours, ours.paths) as found:
+    with torch.no_grad(), recording(ours, ours.paths, of) as found:
         ours(*inputs)
     for name, samples in found.items():
         errors = [_nearest(each, known) for each in samples]
@@ -81,26 +96,26 @@ def _sample(tensor: torch.Tensor) -> torch.Tensor:
     import torch
 
     flat = tensor.detach().flatten()
-    size = flat.numel()
-    if size > _SAMPLE:
-        flat = flat[torch.randint(size, (_SAMPLE,), generator=torch.Generator().manual_seed(size))]
+    count = flat.numel()
+    if count > _SAMPLE:
+        flat = flat[torch.randint(count, (_SAMPLE,), generator=torch.Generator().manual_seed(count))]
     return flat.clone()
 
 
-def _nearest(sample: tuple[int, torch.Tensor], known: dict[int, list[torch.Tensor]]) -> float | None:
-    size, values = sample
-    return min((relative(values, other) for other in known[size]), default=None)
+def _nearest(sample: tuple[Any, torch.Tensor], known: dict[Any, list[torch.Tensor]]) -> float | None:
+    key, values = sample
+    return min((relative(values, other) for other in known[key]), default=None)
 
 
 @contextmanager
-def recording(module: torch.nn.Module, paths: Mapping[str, str]) -> Iterator[Recorded]:
+def recording(module: torch.nn.Module, paths: Mapping[str, str], of: Measure = size) -> Iterator[Recorded]:
     """Give, by name, size and sample of what each submodule gives at its first call, in order of execution."""
     found: Recorded = {}
 
     def hook(name: str) -> Any:
         def note(_module: Any, _inputs: Any, output: Any) -> None:
             outputs = output if isinstance(output, tuple) else (output,)
-            found.setdefault(name, [(each.numel(), _sample(each)) for each in outputs])
+            found.setdefault(name, [(of(each), _sample(each)) for each in outputs])
 
         return note
 
@@ -133,7 +148,7 @@ def recording_owners(module: torch.nn.Module) -> Iterator[Recorded]:
             owners = {belongs[id(leaf)] for leaf in given if id(leaf) in belongs} - found.keys()
             if owners and any(id(leaf) not in belongs for leaf in given):
                 made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
-                found.update({path: [(leaf.numel(), _sample(leaf)) for leaf in made] for path in owners})
+                found.update({path: [(size(leaf), _sample(leaf)) for leaf in made] for path in owners})
             return result
 
     with Watch():
@@ -142,23 +157,23 @@ def recording_owners(module: torch.nn.Module) -> Iterator[Recorded]:
 
 def recorded_error(ours: Outputs | None, theirs: Outputs | None) -> float:
     """Return max|Δ| ÷ max|theirs| of all a layer gives; infinite where it ran in one network only."""
-    if ours is None or theirs is None or [size for size, _ in ours] != [size for size, _ in theirs]:
+    if ours is None or theirs is None or [count for count, _ in ours] != [count for count, _ in theirs]:
         return float("inf")
     return max(relative(mine[1], other[1]) for mine, other in zip(ours, theirs, strict=True))
 
 
-def _values(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> dict[int, list[torch.Tensor]]:
-    """Return samples of the inputs and of whatever a function of torch gives in a forward, by size."""
+def _values(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], of: Measure) -> dict[Any, list[torch.Tensor]]:
+    """Return samples of the inputs and of whatever a function of torch gives in a forward, by size or shape."""
     import torch
     from torch.overrides import TorchFunctionMode
     from torch.utils._pytree import tree_leaves
 
-    found: dict[int, list[torch.Tensor]] = defaultdict(list)
+    found: dict[Any, list[torch.Tensor]] = defaultdict(list)
 
     def note(value: Any) -> None:
         for leaf in tree_leaves(value):
             if isinstance(leaf, torch.Tensor) and leaf.is_floating_point():
-                found[leaf.numel()].append(_sample(leaf))
+                found[of(leaf)].append(_sample(leaf))
 
     class Watch(TorchFunctionMode):  # type: ignore[misc] # torch is not followed
         def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

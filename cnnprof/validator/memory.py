@@ -64,15 +64,12 @@ def _training(case: Case, network: Network) -> Iterator[Figure]:
     for optimizer, theirs in measured.items():
         ours = _analysed(case, optimizer)
         verdict = _verdict(ours.peak_bytes, theirs, TRAINING_BOUND)
-        notes = [] if verdict == "equal" else [signed(ours.peak_bytes, theirs)]
+        note = _LAYOUT if verdict == "close" else None
         if verdict != "equal" and _analysed(case, optimizer, adds_anew=True).peak_bytes == theirs:
-            verdict = "explained"
-            notes.append(_ANEW)
-        elif verdict == "close":
-            notes.append(_LAYOUT)
+            verdict, note = "explained", _ANEW
         yield Figure(
             check="memory", what=f"peak bytes of a training step, {optimizer}", ours=ours.peak_bytes, theirs=theirs,
-            verdict=verdict, by=_BY, layer=ours.layer if verdict == "differs" else None, note="; ".join(notes) or None,
+            verdict=verdict, by=_BY, layer=ours.layer if verdict == "differs" else None, note=note,
         )  # fmt: skip
 
 
@@ -169,7 +166,6 @@ def _inference(case: Case, network: Network) -> Figure:
     return Figure(
         check="memory", what="peak bytes of an inference", ours=ours.peak_bytes, theirs=theirs, verdict=verdict,
         by=_BY, layer=ours.layer if verdict == "differs" else None,
-        note=None if verdict == "equal" else signed(ours.peak_bytes, theirs),
     )  # fmt: skip
 
 
@@ -182,7 +178,7 @@ def _eager(case: Case) -> Figure:
     with fake_tensors():
         theirs = inference_peak(Network(on_fakes(module), fake_inputs(case, case.batch)))
     ours = case.analysis.memory.peak_bytes
-    note = f"{signed(ours, theirs)}; its variables hold tensors that nobody reads any more: no bound"
+    note = "its variables hold tensors that nobody reads any more: no bound"
     return Figure(
         check="memory", what="peak bytes of an inference, as it is programmed", ours=ours, theirs=theirs,
         verdict="equal" if ours == theirs else "explained", by=by, note=None if ours == theirs else note,
@@ -193,8 +189,3 @@ def _verdict(ours: int, theirs: int, bound: float) -> Verdict:
     if ours == theirs:
         return "equal"
     return "close" if abs(ours - theirs) <= bound * theirs else "differs"
-
-
-def signed(ours: int, theirs: int) -> str:
-    """Return how far ours is off: ``+0.30 %``."""
-    return f"{(ours - theirs) / theirs:+.2%}".replace("%", " %")

@@ -12,6 +12,7 @@ from cnnprof.layers.dropout import Random
 from cnnprof.model.graph import Edge, Graph, Node
 from cnnprof.model.plain import replace
 from cnnprof.model.validation import BROKEN, Figure, Verdict, compared
+from cnnprof.units import dimensions
 from cnnprof.validator.alignment import Alignment, Owner, align, trace
 from cnnprof.validator.case import BATCH, Case
 from cnnprof.validator.divergence import (
@@ -21,6 +22,7 @@ from cnnprof.validator.divergence import (
     recorded_error,
     recording_owners,
     relative,
+    shape,
 )
 from cnnprof.validator.transplant import draw, give
 
@@ -47,7 +49,8 @@ def check(case: Case) -> Iterator[Figure]:
     """Yield the layers with weights, the outputs in evaluation and in training, and what the statistics become.
 
     Nothing where there is no reference. Both run on a small image where the network takes one; where they part there,
-    the network's own size is tried too, and what it says is noted: formulas of a specification may speak of its size.
+    they run on the network's own size too. That both agree on that is noted: formulas of a specification may speak of
+    its size.
 
     Raises:
         UsageError: the reference is not ``torchvision:NAME``.
@@ -58,16 +61,16 @@ def check(case: Case) -> Iterator[Figure]:
     small = smaller(case)
     figures = list(_figures(case, case.graph if small is None else small))
     if small is not None and any(each.verdict in BROKEN for each in figures):
-        whole = not any(each.verdict in BROKEN for each in _figures(case, case.graph))
-        figures = [_noted(each, small, whole=whole) for each in figures]
+        whole = list(_figures(case, case.graph))
+        agree = not any(each.verdict in BROKEN for each in whole)
+        figures = [_noted(each, small) for each in figures] if agree else whole
     yield from figures
 
 
-def _noted(figure: Figure, small: Graph, *, whole: bool) -> Figure:
+def _noted(figure: Figure, small: Graph) -> Figure:
     if figure.verdict not in BROKEN:
         return figure
-    size = "×".join(map(str, small.inputs[0].shape))
-    more = f"on {size}; on the network's own size both agree" if whole else f"on {size}"
+    more = f"on {dimensions(small.inputs[0].shape)}; on the network's own size both agree"
     return replace(figure, note="; ".join(filter(None, (figure.note, more))))
 
 
@@ -77,14 +80,16 @@ def _figures(case: Case, graph: Graph) -> Iterator[Figure]:
     theirs, ours = reference(by), builder.build(graph, device="meta")
     dropped = _dropout_of(theirs)
     meta = Case(graph).inputs("meta")
-    layers = trace(theirs, meta)
-    alignment = align(trace(ours, meta), layers)
-    yield _layers(ours, alignment, by)
+    mine, others = trace(ours, meta), trace(theirs, meta)
+    alignment = align(mine, others)
+    twins = Twins(graph, ours, theirs, alignment, Case(graph).inputs())
+    draw(theirs, others)
+    if alignment.odd is not None:
+        draw(ours, mine)  # what has no counterpart
+    give(alignment.pairs, ours, theirs)
+    yield _layers(twins, by)
     yield _chances(case.graph, dropped(), by)
-    if alignment.pairs:
-        draw(theirs, layers)
-        give(alignment.pairs, ours, theirs)
-        twins = Twins(graph, ours, theirs, alignment, Case(graph).inputs())
+    if alignment.pairs and alignment.odd is None:
         yield from _constants(twins, by)
         for training in (False, True):
             yield from _outputs(twins, by, training=training)
@@ -215,16 +220,36 @@ def _chances(graph: Graph, theirs: list[float], by: str) -> Figure:
 # The figures
 
 
-def _layers(ours: Any, alignment: Alignment, by: str) -> Figure:
+def _layers(twins: Twins, by: str) -> Figure:
+    alignment = twins.alignment
     if alignment.odd is None:
         count = len(alignment.pairs)
         note = "some branches run in another order" if alignment.reordered else None
         return compared("reference", "layers with weights", count, count, by=by, note=note)
     mine, other = alignment.odd
+    layer, note = _before(twins, None if mine is None else _node(twins.ours, mine))
     return Figure(
         check="reference", what="layers with weights", ours=str(mine or "no more"), theirs=str(other or "no more"),
-        verdict="differs", by=by, layer=None if mine is None else _node(ours, mine),
+        verdict="differs", by=by, layer=layer, note=note,
     )  # fmt: skip
+
+
+def _before(twins: Twins, odd: str | None) -> tuple[str, str | None]:
+    """Return where the networks part before the first layer without a counterpart, or that layer.
+
+    A layer whose weights do not fit often suffers from what arrives: all layers before it have the same weights.
+    """
+    nodes = {node.name: node for node in twins.graph.nodes}
+    ends = tuple(twins.graph.outputs.values()) if odd is None else nodes[odd].inputs
+    for module in (twins.ours, twins.theirs):
+        module.train(odd is not None and nodes[odd].when == "train")
+    graph = replace(twins.graph, outputs={str(at): edge for at, edge in enumerate(ends)})
+    found = first_difference(graph, twins.ours, twins.theirs, twins.inputs) or first_difference(
+        graph, twins.ours, twins.theirs, twins.inputs, of=shape
+    )
+    if found is None:
+        return odd or ends[-1].node, None
+    return found.layer, f"what {found.layer} gives is no value of the reference"
 
 
 def _node(ours: Any, owner: Owner) -> str:

@@ -79,7 +79,7 @@ def _bounds(name: str, tensor: torch.Tensor, *, faint: bool) -> tuple[float, flo
 
 
 def give(pairs: Iterable[tuple[Owner, Owner]], ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
-    """Give our module, on the meta device, the tensors of theirs: the same parameters, copies of the buffers.
+    """Give our module the tensors of theirs: the same parameters, copies of the buffers; other layers keep their own.
 
     Parameters are shared and not copied: the largest network of the zoo has 2.6 GB of them.
     """
@@ -88,7 +88,7 @@ def give(pairs: Iterable[tuple[Owner, Owner]], ours: torch.nn.Module, theirs: to
         new.update(_counterparts(ours.get_submodule(mine.path), theirs.get_submodule(other.path)))
     for part in ours.modules():
         for held in (part._parameters, part._buffers):  # noqa: SLF001 a tensor that several share moves for all
-            held.update({name: new[id(each)] for name, each in held.items() if each is not None})
+            held.update({name: new.get(id(each), each) for name, each in held.items() if each is not None})
 
 
 def _counterparts(mine: torch.nn.Module, other: torch.nn.Module) -> dict[int, Any]:

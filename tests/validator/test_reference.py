@@ -93,6 +93,12 @@ def swapped(graph: Graph, name: str) -> Graph:
     return replace(graph, nodes=nodes)
 
 
+def without_the_last(graph: Graph) -> Graph:
+    """Return the network without the node that gives its output, which what that reads gives now."""
+    *nodes, last = graph.nodes
+    return replace(graph, nodes=tuple(nodes), outputs=dict.fromkeys(graph.outputs, last.inputs[0]), containers=())
+
+
 def with_relu_behind(graph: Graph, source: str) -> Graph:
     """Return the network with a relu, named more, behind ``source``, where whatever read that reads the relu."""
     more = Node(name="more", op="relu", inputs=(Edge(source),))
@@ -202,12 +208,34 @@ def test_a_lost_bias_is_the_first_layer_with_other_weights():
     assert ("conv2.conv2d: 192×64×5×5", "features.3: 192×64×5×5, 192") == (layers.ours, layers.theirs)
 
 
-def test_a_missing_layer_is_the_first_that_does_not_fit():
+def test_a_missing_layer_is_found_by_its_reader_which_gives_something_else():
     layers = figures(without(cnnprof.load("resnet18"), "layer1.0.bn1"))["layers with weights"]
 
-    assert ("layer1.0.conv2", "layer1.0.conv2: 64×64×3×3", "layer1.0.bn1: 64, 64") == (
+    assert ("layer1.0.relu", "layer1.0.conv2: 64×64×3×3", "layer1.0.bn1: 64, 64") == (
         layers.layer, layers.ours, layers.theirs,
     )  # fmt: skip
+    assert "what layer1.0.relu gives is no value of the reference" == layers.note
+
+
+HEAD = "aux1.auxiliary"
+FITS_NO_MORE: dict[str, tuple[str, Callable[[Graph], Graph], str]] = {
+    "the pool gives more": (
+        "densenet121", lambda g: changed(g, "adaptiveavgpool2d", output_size=2), "adaptiveavgpool2d",
+    ),
+    "too little is flattened": ("resnet18", lambda g: changed(g, "flatten", start_dim=2), "flatten"),
+    "maps are joined side by side": ("squeezenet1_1", lambda g: changed(g, "fire7.concat", dim=3), "fire7.concat"),
+    "a head is pooled to more": (
+        "googlenet", lambda g: changed(g, f"{HEAD}.adaptiveavgpool2d", output_size=2), f"{HEAD}.adaptiveavgpool2d",
+    ),
+    "the classifier is missing": ("resnet18", without_the_last, "flatten"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mutant", FITS_NO_MORE)
+def test_where_weights_do_not_fit_because_of_what_arrives_the_layer_that_gives_it_is_named(mutant):
+    name, mutate, layer = FITS_NO_MORE[mutant]
+
+    assert layer == figures(mutate(cnnprof.load(name)))["layers with weights"].layer
 
 
 # What is no mistake

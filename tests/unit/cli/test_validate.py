@@ -66,7 +66,7 @@ def test_each_figure_is_a_line(asked, capsys):
 
     out, err = capsys.readouterr()
     assert "tiny, 2 figures: 2 equal" == out.splitlines()[0]
-    assert ["macs", "MACs", "1,000", "1,001", "equal", "torch", "conv2d"] == out.splitlines()[4].split()
+    assert ["macs", "MACs", "1,000", "1,001", "-0.10", "%", "equal", "torch", "conv2d"] == out.splitlines()[4].split()
     assert ("", [("tiny", None, None)]) == (err, asked)
 
 

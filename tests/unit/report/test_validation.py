@@ -38,8 +38,8 @@ def records(table) -> list[dict[str, object]]:
 
 def test_a_program_gets_every_column_of_every_figure():
     expected = {
-        "model": "other", "check": "macs", "what": "MACs", "ours": 5_000, "theirs": 4_999, "verdict": "differs",
-        "by": "torch", "layer": "conv", "note": "one is missing",
+        "model": "other", "check": "macs", "what": "MACs", "ours": 5_000, "theirs": 4_999, "error": 1 / 4_999,
+        "verdict": "differs", "by": "torch", "layer": "conv", "note": "one is missing",
     }  # fmt: skip
 
     assert expected == records(validation_table([GOOD, BAD]))[3]
@@ -48,6 +48,28 @@ def test_a_program_gets_every_column_of_every_figure():
 def test_a_program_gets_fractions_in_full_and_people_three_digits():
     assert 3.21987e-07 == records(validation_table([BAD]))[3]["ours"]
     assert "3.22e-07" == records(validation_table([BAD], notes=True))[3]["ours"]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "verdict", "error", "text"),
+    [
+        (47_905_896, 53_525_608, "explained", -0.10499109137, "-10.50 %"),
+        (5_000, 4_999, "close", 0.00020004, "+0.02 %"),
+        (1_000_000, 1_000_001, "close", -0.000001, "-0.00 %"),
+        (7, 7, "equal", 0.0, "0 %"),
+        (0, 0, "equal", 0.0, "0 %"),
+        (175, 175, "differs", None, None),
+        (1, 0, "explained", None, None),
+        (3.2, 3.1, "differs", None, None),
+        ("3×8×8", "3×7×7", "differs", None, None),
+    ],
+)
+def test_a_count_has_a_signed_error_and_people_read_percent(ours, theirs, verdict, error, text):
+    found = validation(figure(verdict, ours=ours, theirs=theirs))
+    (program,), (people,) = (records(validation_table([found], notes=notes)) for notes in (False, True))
+
+    assert error == (program["error"] if error is None else pytest.approx(program["error"]))
+    assert text == people["error"]
 
 
 def test_the_title_counts_the_verdicts():
@@ -64,7 +86,9 @@ def test_a_network_without_figures_says_that_there_was_nothing_to_compare():
 def test_people_get_no_column_of_the_one_model_and_the_notes_below():
     table = validation_table([validation(WRONG, LOST, model="net")], notes=True)
 
-    assert ["check", "what", "ours", "theirs", "verdict", "by", "layer"] == [column.id for column in table.columns]
+    assert ["check", "what", "ours", "theirs", "error", "verdict", "by", "layer"] == [
+        column.id for column in table.columns
+    ]
     assert (
         "MACs (torch), conv: one is missing",
         "MACs of conv2d (fvcore): a word it does not know",
