@@ -246,7 +246,7 @@ class _Writer:
             ),
             when=node.when, share=node.share and self.owners[node.share], place=node.place, frozen=node.frozen,
             unread=counts.unread,
-            output_name=self.names.get(Edge(node.name)),
+            output_name=self.names.get(Edge(node.name)), call=node.call,
             torchsummary_outputs=counts.output_elements if runs and _hooked(node, counts.layer) else 0,
         )  # fmt: skip
 
@@ -260,7 +260,7 @@ class _Writer:
             weight_grad_macs=0, storage="new" if node.when == "always" else "view",
             activations=0, activation_bytes=0, read_bytes=0, write_bytes=0,
             known=False, when=node.when, place=node.place, frozen=node.frozen,
-            output_name=self.names.get(Edge(node.name)),
+            output_name=self.names.get(Edge(node.name)), call=node.call,
         )  # fmt: skip
 
 

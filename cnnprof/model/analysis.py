@@ -161,6 +161,8 @@ class Row(Plain, frozen=True, kw_only=True):
     place: str | None = None
     frozen: Literal[False, True, "eval"] = False
     output_name: str | None = None
+    call: Literal["module", "function"] | None = None
+    """How an imported network calls it; None: it is built as a module."""
     unread: tuple[int, ...] = ()
     """Inputs, by index, that are handed to the layer and not read: a tensor that only lends its batch or its dtype."""
     torchsummary_outputs: int = 0
