@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof.builder.lives import Lives, find_lives
-from cnnprof.builder.network import compiled, corresponding, network_class
+from cnnprof.builder.network import compiled, corresponding, network_class, stay_tied
 from cnnprof.builder.source import write_forward
 from cnnprof.builder.tree import plant
 from cnnprof.errors import LayerError, MissingPackageError, UsageError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 FLOAT_DTYPES = ("float32", "float64", "float16", "bfloat16")
 """What a network can be built in; integer tensors keep their own dtype."""
+_one_at_a_time = threading.RLock()
+"""torch's generator and default dtype belong to all threads: while one builds, another that builds waits."""
 
 
 class Part(NamedTuple):
@@ -63,6 +66,7 @@ def build(graph: Graph, *, seed: int = 0, device: Any = None, dtype: Any = None)
 def _network(graph: Graph, lives: Lives, parts: list[Part], modules: dict[str, torch.nn.Module]) -> Any:
     kind = network_class(graph)
     network = kind()
+    network.register_load_state_dict_post_hook(stay_tied)
     titles = {each.path: each.module or each.block or "Container" for each in graph.containers}
     places = plant(network, modules, titles)
     counts = {part.node.name: len(part.outputs) for part in parts}
@@ -189,12 +193,13 @@ def _dtype(torch: Any, dtype: Any) -> Any:
 @contextmanager
 def _drawing(torch: Any, seed: int, device: Any) -> Iterator[None]:
     """Draw from ``seed`` on the CPU (or nothing, on meta) in single precision, whatever the caller has set."""
-    before = torch.get_default_dtype()
     with (
+        _one_at_a_time,
         torch.random.fork_rng(devices=[]),
         torch.inference_mode(mode=False),
         torch.device("meta" if device.type == "meta" else "cpu"),
     ):
+        before = torch.get_default_dtype()
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would disturb other devices' generators too
         torch.set_default_dtype(torch.float32)
         try:

@@ -7,7 +7,7 @@ import itertools
 import linecache
 import re
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnnprof.model.graph import Graph
@@ -37,6 +37,8 @@ class Network(Module):  # type: ignore[misc] # torch is not followed
     """Paths of what stays in evaluation mode."""
     _shared: tuple[tuple[str, str], ...]
     """Paths of what uses another's tensors, and of that."""
+    _loading: Sequence[Tied] = ()
+    """What was one tensor when weights began to be loaded."""
 
     def __getitem__(self, index: int) -> Any:
         """Return the child of that number, as ``code`` asks for it."""
@@ -52,12 +54,10 @@ class Network(Module):  # type: ignore[misc] # torch is not followed
             self.get_submodule(path).eval()
         return self
 
-    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """Load weights as torch does; shared ones stay shared, with ``assign`` too."""
-        tied = self._tied()
-        result = super().load_state_dict(*args, **kwargs)
-        _tie(tied)
-        return result
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        # torch begins here with each module, also where one around this network loads; it ends with ``stay_tied``.
+        self._loading = self._tied()
+        super()._load_from_state_dict(*args, **kwargs)
 
     def _apply(self, *args: Any, **kwargs: Any) -> Any:
         # Moving makes new tensors of buffers, and sometimes of parameters; what was one stays one.
@@ -104,6 +104,12 @@ def network_class(graph: Graph) -> Any:
     return type("Network", (Network, nn.Module), {"__doc__": Network.__doc__, "graph": graph, **unfinished})
 
 
+def stay_tied(network: Network, _keys: object = None) -> None:
+    """Make one again what was one before weights were loaded: with ``assign``, every layer got a tensor of its own."""
+    _tie(network._loading)  # noqa: SLF001 the network's own hook
+    network._loading = ()  # noqa: SLF001
+
+
 def compiled(code: str, title: str) -> Callable[..., Any]:
     """Return the function ``forward`` whose source ``code`` is; tracebacks and debuggers show its lines."""
     file = f"<cnnprof {printable(title)} {next(_numbers)}>"
@@ -133,6 +139,6 @@ def corresponding(module: torch.nn.Module, owner: torch.nn.Module) -> list[Tied]
     return found
 
 
-def _tie(tied: list[Tied]) -> None:
+def _tie(tied: Sequence[Tied]) -> None:
     for here, there, name in tied:
         here[name] = there[name]

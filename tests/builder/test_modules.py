@@ -213,6 +213,38 @@ def test_shared_weights_stay_one_object_when_the_network_moves_or_loads(tmp_path
     assert shares(build(tmp_path, SHARED, device="meta"))
 
 
+class Around(torch.nn.Module):
+    """A module that has a network as a part, as a detector has its backbone."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+
+def test_shared_weights_stay_one_object_when_a_module_around_the_network_loads(tmp_path):
+    around = Around(build(tmp_path, SHARED))
+    state = copy.deepcopy(around.state_dict())
+    state["network.first.weight"].zero_()
+    around.load_state_dict(state, assign=True)
+
+    assert shares(around.network)
+    assert 0 == around.network.second.weight.abs().max()
+    other = copy.deepcopy(around)
+    other.load_state_dict(copy.deepcopy(state), assign=True)
+    assert shares(other.network)
+    assert other.network.first.weight is not around.network.first.weight
+
+
+def test_shared_weights_stay_one_object_when_loading_fails_half_way(tmp_path):
+    network = build(tmp_path, SHARED)
+    state = copy.deepcopy(network.state_dict())
+    del state["norm.weight"]
+
+    with pytest.raises(RuntimeError, match=r"Missing key.*norm\.weight"):
+        network.load_state_dict(state, assign=True)
+    assert shares(network)
+
+
 def test_a_layer_that_was_given_weights_of_its_own_keeps_them(tmp_path):
     network = build(tmp_path, SHARED)
     network.second.weight = torch.nn.Parameter(torch.zeros(4, 4, 1, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -46,6 +47,18 @@ def test_building_leaves_the_random_numbers_of_the_caller_alone():
     cnnprof.build("lenet5", seed=1)
 
     assert torch.equal(expected, torch.randn(5))
+
+
+def test_networks_built_in_several_threads_get_the_weights_of_their_seed_and_disturb_no_draw():
+    expected = cnnprof.build("resnet20", seed=3)
+    torch.manual_seed(7)
+    drawn = torch.randn(5)
+    torch.manual_seed(7)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda seed: cnnprof.build("resnet20", seed=seed), [3, 4, 3, 4, 3, 4]))
+
+    assert [True, False] * 3 == [same(expected, each) for each in found]
+    assert torch.equal(drawn, torch.randn(5))
 
 
 def test_settings_are_restored_when_building_fails(monkeypatch):
