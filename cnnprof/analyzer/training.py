@@ -12,7 +12,7 @@ from cnnprof.analyzer.inference import last_readers, make_and_forget, place_outp
 from cnnprof.analyzer.optimizers import optimizer_memory
 from cnnprof.layers import Layer, of
 from cnnprof.layers.backward import Device, Needs, Saved, Source
-from cnnprof.layers.norm import BatchNorm
+from cnnprof.layers.norm import RunningNorm
 from cnnprof.model.analysis import Row, Totals
 from cnnprof.model.graph import Edge, Graph, Shape, TensorSpec
 from cnnprof.model.memory import Optimizer, Phase, TrainingMemory
@@ -190,7 +190,6 @@ class _Step:
 
 def saved_by(row: Row, layer: Layer, needs: Needs, device: Device) -> Sequence[Saved]:
     """Return what autograd keeps of a layer in its place in the network."""
-    found = layer.saved(row.inputs, row.outputs, needs, device)
-    # A batch norm whose stored statistics stand still computes none, so that there are none to keep.
-    still = row.frozen == "eval" and isinstance(layer, BatchNorm) and layer.track_running_stats
-    return [each for each in found if each.what != "own"] if still else found
+    if row.frozen == "eval" and isinstance(layer, RunningNorm) and layer.track_running_stats:
+        return layer.saved_at_rest(row.inputs)
+    return layer.saved(row.inputs, row.outputs, needs, device)

@@ -23,7 +23,15 @@ from cnnprof.layers.base import (
 )
 from cnnprof.layers.padding import kept_by
 from cnnprof.layers.registry import register
-from cnnprof.layers.windowed import as_matrix, both_sides, check_same_padding, fitting_sizes, useful_taps
+from cnnprof.layers.windowed import (
+    PaddingMode,
+    as_matrix,
+    both_sides,
+    check_same_padding,
+    fitting_sizes,
+    stored_channels,
+    useful_taps,
+)
 from cnnprof.model.analysis import Equivalent, Events
 from cnnprof.model.graph import Shape, TensorSpec
 from cnnprof.shapes import Window
@@ -44,7 +52,7 @@ class Conv(Layer, frozen=True):
     dilation: Ints = ONE
     groups: int = 1
     bias: bool = True
-    padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros"
+    padding_mode: PaddingMode = "zeros"
 
     def __post_init__(self) -> None:
         check_at_least(self.out_channels, 1, "out_channels")
@@ -104,8 +112,13 @@ class Conv(Layer, frozen=True):
         return mac_events(taps * count, count, count if self.bias else 0)
 
     def useful_macs(self, inputs: Inputs, outputs: Inputs, zeros: Pads | None = None) -> int:
-        filters = inputs[0].shape[0] * self.out_channels * (inputs[0].shape[1] // self.groups)
-        return filters * useful_taps(self.windows(inputs), zeros, stored=self.padding_mode != "zeros")
+        batch, channels = inputs[0].shape[:2]
+        stored = stored_channels(inputs[0], zeros)
+        if stored == channels:
+            filters = batch * self.out_channels * (channels // self.groups)
+        else:  # every channel is read by the filters of its group, whichever are stored
+            filters = batch * stored * (self.out_channels // self.groups)
+        return filters * useful_taps(self.windows(inputs), zeros, mode=self.padding_mode)
 
     def equivalent(self, inputs: Inputs, outputs: Inputs) -> Equivalent:
         reads = self.out_channels * (inputs[0].shape[1] // self.groups)

@@ -20,6 +20,7 @@ from cnnprof.layers.base import (
     text,
 )
 from cnnprof.layers.registry import register
+from cnnprof.layers.windowed import stored_channels
 from cnnprof.model.analysis import Events
 from cnnprof.model.graph import Shape, TensorSpec
 from cnnprof.shapes import Reads, transposed_output, transposed_reach, transposed_taps, transposed_taps_within
@@ -104,7 +105,7 @@ class ConvTranspose(Layer, frozen=True):
         return Events(macs=macs, muls=macs, adds=macs - firsts + (outputs[0].numel if self.bias else 0))
 
     def useful_macs(self, inputs: Inputs, outputs: Inputs, zeros: Pads | None = None) -> int:
-        filters = inputs[0].shape[0] * inputs[0].shape[1] * (self.out_channels // self.groups)
+        filters = inputs[0].shape[0] * stored_channels(inputs[0], zeros) * (self.out_channels // self.groups)
         ends = ((0, 0),) * self.dims if zeros is None else zeros[2:]
         axes = zip(
             ends, inputs[0].shape[2:], self.kernel_size, self.stride, self.padding, self.dilation,

@@ -23,7 +23,14 @@ from cnnprof.layers.base import (
     product,
 )
 from cnnprof.layers.registry import register
-from cnnprof.layers.windowed import as_matrix, both_sides, check_same_padding, fitting_sizes, useful_taps
+from cnnprof.layers.windowed import (
+    as_matrix,
+    both_sides,
+    check_same_padding,
+    fitting_sizes,
+    stored_channels,
+    useful_taps,
+)
 from cnnprof.model.analysis import Equivalent, Events
 from cnnprof.model.graph import Shape, TensorSpec
 from cnnprof.shapes import Window
@@ -81,7 +88,7 @@ class LocallyConnected(Layer, frozen=True):
         return mac_events(taps * count, count, count if self.bias else 0)
 
     def useful_macs(self, inputs: Inputs, outputs: Inputs, zeros: Pads | None = None) -> int:
-        filters = inputs[0].shape[0] * self.out_channels * inputs[0].shape[1]
+        filters = inputs[0].shape[0] * self.out_channels * stored_channels(inputs[0], zeros)
         return filters * useful_taps(self.windows(inputs), zeros)
 
     def equivalent(self, inputs: Inputs, outputs: Inputs) -> Equivalent:

@@ -100,6 +100,10 @@ class RunningNorm(Layer, frozen=True):
     def reads(self, inputs: Inputs, outputs: Inputs, source: int = 0, target: int = 0) -> Reads:
         return "pointwise" if self.track_running_stats else with_statistics(inputs, space(inputs))
 
+    def saved_at_rest(self, inputs: Inputs) -> tuple[Saved, ...]:
+        """Return what autograd keeps where the stored statistics stand still: none that were computed."""
+        return (kept_input(),)
+
 
 class BatchNorm(RunningNorm, frozen=True):
     """A norm of every channel over the batch and space: N×C×… in and out."""
@@ -142,11 +146,13 @@ class InstanceNorm(RunningNorm, frozen=True):
         return (tensor,)
 
     def saved(self, inputs: Inputs, outputs: Inputs, needs: Needs, device: Device = "cpu") -> tuple[Saved, ...]:
+        mean = statistic((inputs[0].shape[0] * inputs[0].shape[1],), inputs, device)
+        return (*self.saved_at_rest(inputs), mean, mean)
+
+    def saved_at_rest(self, inputs: Inputs) -> tuple[Saved, ...]:
         # It is a batch norm of every sample's channels, for which weight and running statistics are repeated.
-        channels = inputs[0].shape[0] * inputs[0].shape[1]
-        mean = statistic((channels,), inputs, device)
-        repeated = kept(TensorSpec((channels,), inputs[0].dtype))
-        return (kept_input(), mean, mean, *(repeated,) * (self.affine + 2 * self.track_running_stats))
+        repeated = kept(TensorSpec((inputs[0].shape[0] * inputs[0].shape[1],), inputs[0].dtype))
+        return (kept_input(), *(repeated,) * (self.affine + 2 * self.track_running_stats))
 
     def forgets(self, inputs: Inputs, outputs: Inputs) -> Inputs:
         # Weight, bias and stored statistics repeated for every sample, or the statistics computed.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from cnnprof.errors import LayerError
 from cnnprof.layers.base import Pads, product, text
@@ -10,11 +10,14 @@ from cnnprof.model.analysis import Equivalent
 from cnnprof.shapes import Window, less, same_padding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from cnnprof.model.graph import TensorSpec
 
     Ints = tuple[int, ...]
+    Ends = tuple[int, int]
+
+PaddingMode: TypeAlias = Literal["zeros", "reflect", "replicate", "circular"]
 
 
 def both_sides(padding: Ints | Literal["same", "valid"], kernel: Ints, dilation: Ints) -> list[tuple[int, int]]:
@@ -50,21 +53,51 @@ def fitting_sizes(tensor: TensorSpec, windows: Sequence[Window]) -> tuple[int, .
     return sizes
 
 
-def useful_taps(windows: Sequence[Window], zeros: Pads | None, *, stored: bool = False) -> int:
+def useful_taps(windows: Sequence[Window], zeros: Pads | None, *, mode: PaddingMode = "zeros") -> int:
     """Return the products of a tap with an element that is no zero put in, over the positions of all axes.
 
     ``zeros``: per dimension of the input, batch first, how many elements at either end are zeros that a layer before
-    put in. ``stored``: the padding of the windows itself is of real elements (reflect, replicate, circular).
+    put in. ``mode``: what the windows' own padding is of; but for "zeros" of elements of the input, repeated.
     """
     pads = ((0, 0),) * len(windows) if zeros is None else zeros[2:]
-    return product([_useful(window, *ends, stored=stored) for window, ends in zip(windows, pads, strict=True)])
+    return product([_useful(window, *ends, mode) for window, ends in zip(windows, pads, strict=True)])
 
 
-def _useful(window: Window, low: int, high: int, *, stored: bool) -> int:
-    if stored:
-        wasted = window.taps_on(0, low) + window.taps_on(window.size - high, high)
-        return window.all_taps - wasted
+def stored_channels(tensor: TensorSpec, zeros: Pads | None) -> int:
+    """Return the channels of an input but those that a layer before put in as zeros."""
+    channels = tensor.shape[1]
+    return channels if zeros is None or not any(zeros[1]) else channels - sum(zeros[1])
+
+
+def _useful(window: Window, low: int, high: int, mode: PaddingMode) -> int:
+    if mode != "zeros":
+        wasted = [window.taps_on(first, end - first) for first, end in _zeros_and_copies(window, low, high, mode)]
+        return window.all_taps - sum(wasted)
     return less(window.all_taps, window.taps_on(low, window.size - low - high)) if low or high else window.taps
+
+
+def _zeros_and_copies(window: Window, low: int, high: int, mode: PaddingMode) -> Iterator[tuple[int, int]]:
+    """Yield where zeros are, each from its first element to behind its last: at either end, and in the padding."""
+    size = int(window.size)
+    before, behind = (-int(window.pad_low), 0), (size, size + int(window.pad_high))
+    for first, end in ((0, low), (size - high, size)):
+        if first == end:
+            continue
+        yield first, end
+        for (start, stop), copy in zip((before, behind), _copies(first, end, size, mode), strict=True):
+            if max(start, copy[0]) < min(stop, copy[1]):
+                yield max(start, copy[0]), min(stop, copy[1])
+
+
+def _copies(first: int, end: int, size: int, mode: PaddingMode) -> tuple[Ends, Ends]:
+    """Return where a padding without an end repeats elements ``first`` to ``end`` before all ``size``, and behind."""
+    if mode == "reflect":  # around the outermost element
+        return (1 - end, 1 - first), (2 * size - 1 - end, 2 * size - 1 - first)
+    if mode == "circular":
+        return (first - size, end - size), (first + size, end + size)
+    # Only the outermost element is repeated, and for ever: as far as a window can reach.
+    far = 2**63
+    return (-far if first == 0 else 0, 0), (size, far if end == size else size)
 
 
 def as_matrix(

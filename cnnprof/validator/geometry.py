@@ -247,7 +247,8 @@ def _behind_views(case: Case, edge: Edge) -> Edge:
 def useful(case: Case) -> Iterator[Figure]:
     """Yield the multiply-accumulates that read a stored element: sums of convolutions of ones over ones.
 
-    Channels multiply them evenly and are one here. Layers without a window take part with what the analysis says.
+    Channels multiply them evenly and are one here, unless some of them are padding. Layers without a window take part
+    with what the analysis says.
     """
     rows = {row.name: row for row in case.analysis.rows}
     known: dict[str, int] = {}
@@ -283,12 +284,27 @@ def _counted(row: Row, padding: Row | None) -> int:
     import torch
 
     layer: Any = REGISTRY[row.op](**row.args)
-    tensor = row.inputs[0] if padding is None else padding.inputs[0]
-    ones = torch.ones(1, 1, *tensor.shape[2:], dtype=torch.float64)
-    if padding is not None:
-        ones = REGISTRY[padding.op](**padding.args).build(padding.inputs)(ones)
     with torch.no_grad():
+        ones = _padded_ones(row, padding).transpose(0, 1)  # channels one by one, as samples
         taps = int(thin(layer, row.inputs[0]).double()(ones).sum().item())
     batch, channels = row.inputs[0].shape[:2]
     filters: int = layer.out_channels
-    return taps * batch * filters * (channels // getattr(layer, "groups", 1))
+    return taps * (channels // len(ones)) * batch * filters // getattr(layer, "groups", 1)
+
+
+def _padded_ones(row: Row, padding: Row | None) -> torch.Tensor:
+    """Return what the layer reads, of ones, with zeros around them where ``padding`` puts some: one sample.
+
+    It has one channel, but all of them where some are zeros.
+    """
+    import torch
+
+    if padding is None:
+        return torch.ones(1, 1, *row.inputs[0].shape[2:], dtype=torch.float64)
+    layer, (channels, *sizes) = REGISTRY[padding.op](**padding.args), padding.inputs[0].shape[1:]
+    put_in = layer.zeros(padding.inputs)
+    alike = row.inputs[0].shape[1] == channels and not (put_in and any(put_in[1]))
+    padded: torch.Tensor = layer.build(padding.inputs)(
+        torch.ones(1, 1 if alike else channels, *sizes, dtype=torch.float64)
+    )
+    return padded

@@ -134,3 +134,31 @@ def test_padding_that_copies_what_is_stored_is_useful(mode, size):
     outputs = layer.outputs(inputs)
 
     assert layer.events(inputs, outputs).macs == layer.useful_macs(inputs, outputs)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+@pytest.mark.parametrize("zeros", [(1, 0), (0, 2), (2, 1), (4, 3)])
+@pytest.mark.parametrize("padding", [1, 3, "same"])
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(1, 1, 1), (4, 1, 1), (3, 2, 1), (2, 3, 3)])
+def test_padding_that_copies_zeros_is_wasted(mode, zeros, padding, kernel, stride, dilation):
+    stride = 1 if padding == "same" else stride
+    window = {"kernel_size": kernel, "stride": stride, "dilation": dilation}
+    layer = REGISTRY["conv1d"](out_channels=1, **window, padding=padding, padding_mode=mode, bias=False)
+    inputs, pads = specs(((1, 1, 9),)), ((0, 0), (0, 0), zeros)
+    with torch.no_grad():
+        module = layer.build(inputs)
+        module.weight.fill_(1)
+        total = module(torch.nn.functional.pad(torch.ones(1, 1, 9 - sum(zeros)), zeros)).sum().item()
+
+    assert total == layer.useful_macs(inputs, layer.outputs(inputs), pads)
+
+
+@pytest.mark.parametrize(
+    ("op", "groups"), [("conv1d", 1), ("conv1d", 2), ("convtranspose1d", 3), ("locallyconnected1d", 1)]
+)
+def test_channels_of_zeros_that_a_layer_before_put_in_are_wasted(op, groups):
+    args = {"out_channels": 6, "kernel_size": 2} | ({"groups": groups} if groups > 1 else {})
+    layer, inputs = REGISTRY[op](**args), specs(((2, 6, 5),))
+    macs = layer.events(inputs, layer.outputs(inputs)).macs
+
+    assert macs // 2 == layer.useful_macs(inputs, layer.outputs(inputs), ((0, 0), (2, 1), (0, 0)))
