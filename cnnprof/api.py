@@ -11,7 +11,7 @@ from cnnprof.errors import UsageError
 from cnnprof.model.analysis import Analysis
 from cnnprof.model.graph import Graph
 from cnnprof.model.plain import Plain, replace
-from cnnprof.readers.overrides import Overrides, parse_inputs
+from cnnprof.readers.overrides import Overrides, parse_dtypes, parse_inputs
 from cnnprof.units import parse_bytes
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def load(
         raise UsageError(
             f"a model is a name, a path, a pattern or a Graph, got {type(model).__name__}", code="unknown-model"
         )
-    overrides = Overrides(params=dict(set or {}), inputs=parse_inputs(input), free=free)
+    overrides = Overrides(params=dict(set or {}), inputs=parse_inputs(input), dtypes=parse_dtypes(input), free=free)
     return readers.read(os.fspath(model), overrides)
 
 

@@ -7,19 +7,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnprof.errors import UsageError
+from cnnprof.model.graph import DTYPE_BYTES
 from cnnprof.model.plain import Plain
 
 MOST_DIMENSIONS = 8
 
 
 class Overrides(Plain, frozen=True, kw_only=True):
-    """``params`` by name; ``inputs`` by name, the only input under the name None.
+    """``params`` by name; ``inputs`` by name, the only input under the name None; ``dtypes`` of inputs likewise.
 
     ``free``: the size of axes that the specification leaves open and ``inputs`` does not name; None: an error.
     """
 
     params: dict[str, Any] = {}
     inputs: dict[str | None, tuple[int, ...]] = {}
+    dtypes: dict[str | None, str] = {}
     free: int | None = None
 
     @property
@@ -53,20 +55,46 @@ def checked(shape: tuple[int, ...], shown: object) -> tuple[int, ...]:
 
 
 def parse_inputs(given: str | Sequence[int] | Mapping[str, Any] | None) -> dict[str | None, tuple[int, ...]]:
-    """Return the sizes by input name of ``3x224x224``, ``a=3x224x224,b=10``, a sequence or a mapping.
+    """Return the sizes by input name of ``3x224x224``, ``a=3x224x224,b=10:int64``, a sequence or a mapping.
 
     Raises:
         UsageError: a size is not one.
     """
+    return {name: _shape(value) for name, value in _by_name(given).items()}
+
+
+def parse_dtypes(given: str | Sequence[int] | Mapping[str, Any] | None) -> dict[str | None, str]:
+    """Return the dtypes by input name: what stands behind a colon, ``10:int64``; without one, nothing.
+
+    Raises:
+        UsageError: there is no such dtype.
+    """
+    written = {
+        name: value.partition(":")[2].strip()
+        for name, value in _by_name(given).items()
+        if isinstance(value, str) and ":" in value
+    }
+    for dtype in written.values():
+        if dtype not in DTYPE_BYTES:
+            raise UsageError(
+                f"an input has no dtype {dtype!r}", hint=f"one of {', '.join(DTYPE_BYTES)}", code="bad-input"
+            )
+    return written
+
+
+def _by_name(given: str | Sequence[int] | Mapping[str, Any] | None) -> dict[str | None, Any]:
     if given is None:
         return {}
     if isinstance(given, Mapping):
-        return {name: _shape(value) for name, value in given.items()}
+        return dict(given)
     if isinstance(given, str) and "=" in given:
         parts = (part.partition("=") for part in given.split(","))
-        return {name.strip(): parse_shape(shape) for name, _, shape in parts}
-    return {None: _shape(given)}
+        return {name.strip(): shape for name, _, shape in parts}
+    return {None: given}
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    return parse_shape(value) if isinstance(value, str) else checked(tuple(value), value)
+    if not isinstance(value, str):
+        return checked(tuple(value), value)
+    shape, _, _ = value.partition(":")  # the dtype is parse_dtypes' concern
+    return parse_shape(shape)

@@ -169,7 +169,8 @@ def _shapes(inputs: list[InputSpec], scope: Scope, overrides: Overrides, collect
     for spec in inputs:
         shape = given.get(spec.name) or _declared(spec, scope, overrides.free, collector)
         if shape is not None:
-            found.append(Input(name=spec.name, shape=shape, dtype=spec.dtype))
+            dtype = overrides.dtypes.get(spec.name, overrides.dtypes.get(None, spec.dtype))
+            found.append(Input(name=spec.name, shape=shape, dtype=dtype))
     return tuple(found)
 
 
