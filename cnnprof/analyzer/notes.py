@@ -23,6 +23,7 @@ def notes(graph: Graph, rows: Sequence[Row]) -> Iterator[Note]:
         if not row.known:
             message = f"operator {row.op!r} is unknown: the totals are lower bounds"
             yield Note(code="unknown-operator", layer=row.name, message=message)
+    yield from [Note(code="imported", message=message) for message in graph.notes]
     yield from _overwritten(graph, rows)
     if graph.overridden and graph.facts:
         message = f"published figures are not checked: {', '.join(graph.overridden)} changed the network"

@@ -8,7 +8,7 @@ known arithmetic; anything else is an unknown operator.
 from __future__ import annotations
 
 from functools import cache
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 from cnnprof.errors import LayerError
 from cnnprof.layers.attention import attention_events
@@ -22,6 +22,8 @@ from cnnprof.shapes import Reads
 
 PREFIX = "torch."
 """Before the name of what was recorded."""
+Remembers = Literal["nothing", "inputs", "output"]
+"""What autograd keeps."""
 
 
 class Recorded(FunctionLayer, frozen=True):
@@ -31,7 +33,7 @@ class Recorded(FunctionLayer, frozen=True):
     examples = ()
     pointwise: ClassVar[bool] = False
     """Every output element depends on the elements at its own place only."""
-    remembers: ClassVar[Literal["nothing", "inputs", "output"]] = "nothing"
+    remembers: ClassVar[Remembers] = "nothing"
     """What autograd keeps."""
 
     writes: Storage = "new"
@@ -190,35 +192,41 @@ class Buffer(Recorded, frozen=True):
         return {"buffer": TensorSpec(self.shape, self.dtype)}
 
 
+T = TypeVar("T")
+
+
+def _named(names: str, value: T) -> dict[str, T]:
+    return dict.fromkeys(names.split(), value)
+
+
 MOVES = (
-    "reshape view view_as reshape_as flatten unflatten permute transpose t mT T H mH movedim moveaxis swapaxes swapdims "
-    "squeeze unsqueeze expand expand_as broadcast_to contiguous clone detach data real to type type_as float double half "
-    "bfloat16 int long bool cpu cuda alias narrow select getitem setitem chunk split unbind tensor_split hsplit vsplit "
-    "diagonal unfold as_strided cat concat concatenate stack hstack vstack pad roll flip fliplr flipud rot90 repeat tile "
-    "repeat_interleave index index_select gather take take_along_dim masked_fill masked_fill_ masked_select where "
-    "index_put index_copy scatter copy fill zero tril triu diag diag_embed embedding one_hot meshgrid pixel_shuffle "
-    "pixel_unshuffle channel_shuffle fold unsqueeze_ constant dropout dropout1d dropout2d dropout3d alpha_dropout "
-    "feature_alpha_dropout identity ravel atleast_1d resize_as requires_grad chunk_ numpy_T block_diag "
-    "upsample_nearest interpolate_nearest empty_like zeros_like ones_like full_like new_zeros new_ones new_full"
-).split()
+    "reshape view view_as reshape_as flatten unflatten ravel permute transpose t mT T H mH movedim moveaxis swapaxes "
+    "swapdims squeeze unsqueeze expand expand_as broadcast_to contiguous clone detach data real to type type_as float "
+    "double half bfloat16 int long bool cpu cuda alias narrow select getitem setitem chunk split unbind tensor_split "
+    "hsplit vsplit diagonal unfold as_strided cat stack hstack vstack pad roll flip fliplr flipud rot90 repeat tile "
+    "repeat_interleave index index_select gather take take_along_dim masked_fill masked_select where index_put "
+    "index_copy scatter copy fill zero tril triu diag diag_embed embedding one_hot meshgrid pixel_shuffle "
+    "pixel_unshuffle channel_shuffle fold constant dropout dropout1d dropout2d dropout3d alpha_dropout "
+    "feature_alpha_dropout identity block_diag interpolate_nearest"
+)
 
 _ADD, _MUL, _DIV = Events(adds=1), Events(muls=1), Events(divs=1)
 _CMP, _EXP = Events(cmps=1), Events(exps=1)
-POINTWISE: dict[str, tuple[Events, str]] = {
-    **dict.fromkeys("add sub rsub subtract".split(), (_ADD, "nothing")),
-    **dict.fromkeys("mul multiply square".split(), (_MUL, "inputs")),
+POINTWISE: dict[str, tuple[Events, Remembers]] = {
+    **_named("add sub rsub subtract", (_ADD, "nothing")),
+    **_named("mul multiply square", (_MUL, "inputs")),
     "neg": (_MUL, "nothing"),
-    **dict.fromkeys("div divide true_divide reciprocal".split(), (_DIV, "inputs")),
-    **dict.fromkeys("floor_divide remainder fmod".split(), (_DIV, "nothing")),
-    **dict.fromkeys("abs maximum minimum clamp_min clamp_max relu fmax fmin".split(), (_CMP, "inputs")),
-    **dict.fromkeys(
+    **_named("div divide true_divide reciprocal", (_DIV, "inputs")),
+    **_named("floor_divide remainder fmod", (_DIV, "nothing")),
+    **_named("abs maximum minimum clamp_min clamp_max relu fmax fmin", (_CMP, "inputs")),
+    **_named(
         "eq ne lt le gt ge floor ceil round trunc sign isnan isinf isfinite logical_and logical_or logical_not "
-        "logical_xor bitwise_and bitwise_or bitwise_not bitwise_xor invert and or xor not_equal greater less".split(),
+        "logical_xor bitwise_and bitwise_or bitwise_not bitwise_xor invert and or xor not_equal greater less",
         (_CMP, "nothing"),
     ),
-    **dict.fromkeys("clamp clip relu6 hardtanh".split(), (Events(cmps=2), "inputs")),
-    **dict.fromkeys("exp exp2 expm1 sqrt rsqrt tanh".split(), (_EXP, "output")),
-    **dict.fromkeys("log log2 log10 log1p pow float_power sin cos tan erf atan atan2".split(), (_EXP, "inputs")),
+    **_named("clamp clip relu6 hardtanh", (Events(cmps=2), "inputs")),
+    **_named("exp exp2 expm1 sqrt rsqrt tanh", (_EXP, "output")),
+    **_named("log log2 log10 log1p pow float_power sin cos tan erf atan atan2", (_EXP, "inputs")),
     "sigmoid": (Events(exps=1, adds=1, divs=1), "output"),
     "silu": (Events(exps=1, adds=1, divs=1, muls=1), "inputs"),
     "gelu": (Events(exps=1, muls=3, adds=1), "inputs"),
@@ -232,21 +240,21 @@ POINTWISE: dict[str, tuple[Events, str]] = {
     "interpolate_bicubic": (Events(muls=20, adds=15), "nothing"),
     "grid_sample": (Events(muls=4, adds=3), "inputs"),
     # Arithmetic of norms whose statistics are computed (docs/definitions.md).
-    **dict.fromkeys("layer_norm group_norm instance_norm rms_norm".split(), (Events(adds=4, muls=3), "inputs")),
+    **_named("layer_norm group_norm instance_norm rms_norm", (Events(adds=4, muls=3), "inputs")),
     "batch_norm": (Events(adds=1, muls=1), "inputs"),
     "normalize": (Events(adds=1, muls=1, divs=1), "inputs"),
 }
 
-REDUCING: dict[str, tuple[Events, Events, Events, str]] = {
+REDUCING: dict[str, tuple[Events, Events, Events, Remembers]] = {
     "sum": (_ADD, Events(), Events(), "nothing"),
     "nansum": (_ADD, Events(), Events(), "nothing"),
     "mean": (_ADD, Events(), _DIV, "nothing"),
-    **dict.fromkeys("max min amax amin aminmax argmax argmin any all".split(), (_CMP, Events(), Events(), "inputs")),
+    **_named("max min amax amin aminmax argmax argmin any all", (_CMP, Events(), Events(), "inputs")),
     "prod": (_MUL, Events(), Events(), "inputs"),
     # The mean; its distance squared; the mean of that.
-    **dict.fromkeys("var var_mean".split(), (Events(adds=2), Events(adds=1, muls=1), Events(divs=2), "inputs")),
-    **dict.fromkeys("std std_mean".split(), (Events(adds=2), Events(adds=1, muls=1), Events(divs=2, exps=1), "inputs")),
-    **dict.fromkeys("norm vector_norm".split(), (_ADD, _MUL, _EXP, "inputs")),
+    **_named("var var_mean", (Events(adds=2), Events(adds=1, muls=1), Events(divs=2), "inputs")),
+    **_named("std std_mean", (Events(adds=2), Events(adds=1, muls=1), Events(divs=2, exps=1), "inputs")),
+    **_named("norm vector_norm", (_ADD, _MUL, _EXP, "inputs")),
     "logsumexp": (Events(cmps=1, adds=1), Events(adds=1, exps=1), _EXP, "inputs"),
     "cumsum": (Events(), _ADD, Events(), "nothing"),
     "cumprod": (Events(), _MUL, Events(), "inputs"),
@@ -258,7 +266,7 @@ MATRIX_PRODUCTS = ("matmul", "mm", "bmm", "mv", "dot", "addmm", "baddbmm")
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 TRANSPOSED_CONVOLUTIONS = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 OTHERS: dict[str, type[Recorded]] = {
-    **dict.fromkeys(MOVES, Moving),
+    **_named(MOVES, Moving),
     **dict.fromkeys(SOFTMAX, Softmax),
     **dict.fromkeys(MATRIX_PRODUCTS, MatrixProduct),
     **dict.fromkeys(CONVOLUTIONS, Convolution),
@@ -289,7 +297,6 @@ def recorded(op: str) -> type[Recorded] | None:
 
 
 def _made(op: str, base: type[Recorded], **attributes: object) -> type[Recorded]:
-    kind: type[Recorded] = type(base)(
-        base.__name__, (base,), {"__module__": __name__, "op": op, **attributes}, frozen=True
-    )
-    return kind
+    kind: Any = type(base)
+    made: type[Recorded] = kind(base.__name__, (base,), {"__module__": __name__, "op": op, **attributes}, frozen=True)
+    return made

@@ -139,3 +139,5 @@ class Graph(Plain, frozen=True, kw_only=True):
     facts: tuple[Fact, ...] = ()
     overridden: tuple[str, ...] = ()
     """What ``--set`` or ``--input`` changed; with any of it the facts no longer speak of this network."""
+    notes: tuple[str, ...] = ()
+    """What an importer has to say of what it saw."""

@@ -1,0 +1,1 @@
+"""Networks that somebody wrote in PyTorch, to graphs."""

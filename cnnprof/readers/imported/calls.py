@@ -1,0 +1,83 @@
+"""One call of a torch function as it was seen, and what a layer type is found for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import torch
+
+_NAMES = {
+    "truediv": "div", "rtruediv": "reciprocal", "rdiv": "reciprocal", "itruediv": "div_", "radd": "add", "iadd": "add_",
+    "isub": "sub_", "rmul": "mul", "imul": "mul_", "rmatmul": "matmul", "rpow": "pow", "ipow": "pow_",
+    "floordiv": "floor_divide", "rfloordiv": "floor_divide", "mod": "remainder", "multiply": "mul", "subtract": "sub",
+    "divide": "div", "true_divide": "div", "concat": "cat", "concatenate": "cat", "iand": "and_", "ior": "or_",
+    "mm": "matmul", "bmm": "matmul", "absolute": "abs", "clip": "clamp", "invert": "bitwise_not", "negative": "neg",
+    "rand": "and", "ror": "or",
+}  # fmt: skip
+"""Python's operators and torch's synonyms, by the name that is used here."""
+
+
+def function_name(function: Any) -> str:
+    """Return the name of a torch function, method, operator or property; work in place ends in ``_``."""
+    name: str = getattr(function, "__name__", "") or str(function)
+    if name == "__get__":
+        return str(function.__self__.__name__)
+    if name.startswith("__") and name.endswith("__"):
+        name = name.strip("_")
+        return _NAMES.get(name, name)
+    stem, ending = (name[:-1], "_") if name.endswith("_") else (name, "")
+    return _NAMES.get(stem, stem) + ending
+
+
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors in arguments or results, in order, whatever they are nested in."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from tensors_in(each)
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from tensors_in(each)
+
+
+class Call(NamedTuple):
+    """A function's name without its ``_``, its arguments, what came out; whether that was written over the input."""
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: tuple[torch.Tensor, ...]
+    inplace: bool
+
+    def bound(self, names: str) -> dict[str, Any]:
+        """Return the arguments by the names of a signature; what was not given is missing."""
+        return {**dict(zip(names.split(), self.args, strict=False)), **self.kwargs}
+
+    @property
+    def operands(self) -> list[torch.Tensor]:
+        """The tensors among the arguments."""
+        return [*tensors_in(self.args), *tensors_in(self.kwargs)]
+
+
+class Found(NamedTuple):
+    """A layer type for a call: its operator and arguments, its inputs, and the tensors that are its own state."""
+
+    op: str
+    args: dict[str, Any]
+    inputs: Sequence[torch.Tensor]
+    state: Sequence[torch.Tensor] = ()
+    """Parameters and buffers."""
+
+
+def plain(value: Any) -> Any:
+    """Return an argument as plain data; equal sizes of all axes as one number."""
+    if isinstance(value, (list, tuple)):
+        numbers = [plain(each) for each in value]
+        same = len(numbers) > 1 and all(number == numbers[0] for number in numbers)
+        return numbers[0] if same and isinstance(numbers[0], int) else numbers
+    return value
