@@ -67,6 +67,24 @@ def load(
     return readers.read(os.fspath(model), overrides)
 
 
+def _graph(
+    model: str | os.PathLike[str] | Graph,
+    size: InputSize,
+    values: Mapping[str, Any] | None,
+    free: int | None = None,
+) -> Graph:
+    """Return the network that ``model`` names, or is. A graph's size and parameters are in it: others come too late."""
+    if not isinstance(model, Graph):
+        return load(model, input=size, set=values, free=free)
+    for name, value in {"input": size, "set": values}.items():
+        if value:
+            raise UsageError(
+                f"{name} does not change a graph, which is read already",
+                hint=f"give it to cnnprof.load(…, {name}=…)",
+            )
+    return model
+
+
 def analyze(  # noqa: PLR0913 the options of the command, by name
     model: str | os.PathLike[str] | Graph,
     *,
@@ -101,7 +119,7 @@ def analyze(  # noqa: PLR0913 the options of the command, by name
         SpecError: the specification is refused.
         LayerError: a count passes 2^63 − 1.
     """
-    graph = model if isinstance(model, Graph) else load(model, input=input, set=set)
+    graph = _graph(model, input, set)
     patterns = (freeze,) if isinstance(freeze, str) else freeze
     graph = analyzer.freeze(graph, patterns)
 
@@ -156,7 +174,7 @@ def build(
     """
     from cnnprof import builder
 
-    graph = model if isinstance(model, Graph) else load(model, input=input, set=set)
+    graph = _graph(model, input, set)
     graph = analyzer.freeze(graph, (freeze,) if isinstance(freeze, str) else freeze)
     return builder.build(graph, seed=seed, device=device, dtype=dtype)
 
@@ -216,7 +234,7 @@ def transfer_learning(  # noqa: PLR0913 the options of the command, by name
     """
     from cnnprof import fine_tuning
 
-    graph = model if isinstance(model, Graph) else load(model, input=input, set=set)
+    graph = _graph(model, input, set)
 
     def cost(network: Graph) -> Analysis:
         return analyze(network, batch=batch, dtype=dtype, training=training, device=device, fits=fits)
@@ -251,7 +269,7 @@ def validate(
     from cnnprof import validator
     from cnnprof.published import check
 
-    graph = model if isinstance(model, Graph) else load(model, input=input, set=set, free=FREE_SIZE)
+    graph = _graph(model, input, set, FREE_SIZE)
     other = reference(against, input=input) if isinstance(against, str) else against
     return validator.validate(graph, against=other, checks=checks, claims=check.check)
 

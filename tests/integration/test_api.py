@@ -130,3 +130,12 @@ def test_a_path_object_and_a_single_pattern_to_freeze_will_do(tmp_path: Path) ->
 def test_what_is_no_model_is_refused():
     with pytest.raises(cnnprof.UsageError, match="a model is a name, a path, a pattern or a Graph, got list"):
         cnnprof.analyze(["resnet18"])
+
+
+@pytest.mark.parametrize("function", [cnnprof.analyze, cnnprof.build, cnnprof.validate])
+@pytest.mark.parametrize(("name", "value"), [("input", "3x9x9"), ("set", {"w": 8})])
+def test_what_would_change_a_graph_that_is_read_already_is_refused(tmp_path, function, name, value):
+    graph = cnnprof.load(write(tmp_path))
+
+    with pytest.raises(cnnprof.UsageError, match=f"^{name} does not change a graph, which is read already$"):
+        function(graph, **{name: value})
