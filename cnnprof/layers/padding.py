@@ -68,7 +68,9 @@ def _check_pair(size: int, low: int, high: int, mode: Mode, shape: Shape) -> Non
             argument="padding",
             code="bad-shape",
         )
-    if size + low + high < 1:
+    # In these modes torch cuts before it puts anything in; where nothing is left then, it fails or leaves gaps.
+    cut = -min(0, low) - min(0, high) if mode in ("constant", "circular") else 0
+    if size + low + high < 1 or size < cut:
         raise LayerError(
             f"padding {low} and {high} leaves nothing of {size} elements of {text(shape)}",
             argument="padding",

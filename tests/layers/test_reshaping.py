@@ -201,6 +201,7 @@ def test_pad_can_add_channels_as_the_cifar_resnet_shortcut_does():
         ({"padding": [0, 5, 0, 0], "mode": "circular"}, "padding",
          "mode 'circular' pads 4 elements by at most 4 on a side, got 5 in 3×4×4"),
         ({"padding": [-2, -2]}, "padding", "padding -2 and -2 leaves nothing of 4 elements of 3×4×4"),
+        ({"padding": [6, -5]}, "padding", "padding 6 and -5 leaves nothing of 4 elements of 3×4×4"),
         ({"padding": [1, 1], "mode": "replicate"}, "padding", "mode 'replicate' cannot pad 1 dimensions of 3×4×4"),
         ({"padding": [0, 0, 0, 0, 0, 0, 1, 1]}, "padding", "mode 'constant' cannot pad 4 dimensions of 3×4×4"),
     ],
