@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         analyze,
         build,
         claims,
+        conventions,
         errata,
         explain,
         load,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from cnnprof.errors import CnnprofError, LayerError, SpecError, UsageError
     from cnnprof.model.analysis import Analysis
     from cnnprof.model.claims import Claim, Erratum, Ledger
+    from cnnprof.model.conventions import Conventions
     from cnnprof.model.explanation import Explanation
     from cnnprof.model.graph import Graph
     from cnnprof.model.transfer_learning import TransferLearning
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "analyze": "cnnprof.api", "load": "cnnprof.api", "zoo": "cnnprof.api", "zoo_entries": "cnnprof.api",
     "ZooEntry": "cnnprof.api", "build": "cnnprof.api", "claims": "cnnprof.api", "errata": "cnnprof.api",
+    "conventions": "cnnprof.api", "Conventions": "cnnprof.model.conventions",
     "explain": "cnnprof.api", "Explanation": "cnnprof.model.explanation",
     "Claim": "cnnprof.model.claims", "Erratum": "cnnprof.model.claims", "Ledger": "cnnprof.model.claims",
     "transfer_learning": "cnnprof.api", "TransferLearning": "cnnprof.model.transfer_learning",
@@ -62,7 +65,8 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "Analysis", "Claim", "CnnprofError", "Erratum", "Explanation", "Figure", "Graph", "LayerError", "Ledger",
-    "SpecError", "TransferLearning", "UsageError", "Validation", "ZooEntry", "__version__", "analyze", "build",
-    "claims", "errata", "explain", "load", "transfer_learning", "validate", "zoo", "zoo_entries",
+    "Analysis", "Claim", "CnnprofError", "Conventions", "Erratum", "Explanation", "Figure", "Graph", "LayerError",
+    "Ledger", "SpecError", "TransferLearning", "UsageError", "Validation", "ZooEntry", "__version__", "analyze",
+    "build", "claims", "conventions", "errata", "explain", "load", "transfer_learning", "validate", "zoo",
+    "zoo_entries",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The public functions. The one room that may bind renderers to results."""
+"""The public functions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cnnprof import analyzer, readers
+from cnnprof import analyzer, bindings, readers
 from cnnprof.errors import UsageError
 from cnnprof.model.analysis import Analysis
 from cnnprof.model.graph import Graph
@@ -15,11 +15,11 @@ from cnnprof.readers.overrides import Overrides, parse_dtypes, parse_inputs
 from cnnprof.units import parse_bytes
 
 if TYPE_CHECKING:
-    import pandas as pd
     import torch
 
     from cnnprof.layers.backward import Device
     from cnnprof.model.claims import Erratum, Ledger
+    from cnnprof.model.conventions import Conventions
     from cnnprof.model.explanation import Explanation
     from cnnprof.model.memory import Optimizer
     from cnnprof.model.transfer_learning import TransferLearning
@@ -303,6 +303,31 @@ def claims(model: str | os.PathLike[str] | Graph) -> Ledger:
     return ledger(analyzer.analyze(model if isinstance(model, Graph) else load(model)))
 
 
+def conventions(
+    model: str | os.PathLike[str] | Graph,
+    *,
+    input: InputSize = None,  # noqa: A002 - the flags' names
+    set: Mapping[str, Any] | None = None,  # noqa: A002
+    training: bool = False,
+) -> Conventions:
+    """Return what other tools say about a network at one sample, itemised; ``["fvcore"]`` is one tool's figure.
+
+    Args:
+        model: as for ``analyze``; a network of the zoo means what ``build`` makes of it: all layers are modules.
+        input: as for ``load``.
+        set: as for ``load``.
+        training: of the network in training mode, where a tool leaves it there.
+
+    Raises:
+        UsageError: an argument that does not fit.
+        SpecError: the specification is refused.
+        LayerError: a count passes 2^63 − 1.
+    """
+    from cnnprof.peers import conventions as itemised
+
+    return itemised(analyze(model, input=input, set=set), training=training)
+
+
 def errata() -> tuple[Erratum, ...]:
     """Return what is wrong in the course decks that the zoo was drawn from: as published, as computed, and why."""
     from cnnprof.published import decks
@@ -337,9 +362,8 @@ def explain(
         LayerError: a count passes 2^63 − 1.
     """
     from cnnprof.formulas.explain import explain as derive
-    from cnnprof.model.explanation import Explanation
 
-    Explanation.__str__ = _explanation_text  # type: ignore[assignment,method-assign]
+    bindings.bind_explanation()
     return derive(analyze(model, batch=batch, input=input, dtype=dtype, set=set, freeze=freeze), layer)
 
 
@@ -359,34 +383,4 @@ def zoo_entries() -> list[ZooEntry]:
     ]
 
 
-def _to_frame(self: Analysis) -> pd.DataFrame:
-    """Return one row per layer as a data frame."""
-    from cnnprof.store.frame import to_frame
-
-    return to_frame(self)
-
-
-def _repr_html(self: Analysis) -> str:
-    from cnnprof.report.notebook import to_html
-
-    return to_html(self)
-
-
-def _rich(self: Analysis) -> Any:
-    from cnnprof.report.terminal import renderable
-
-    return renderable(self)
-
-
-def _explanation_text(self: Explanation) -> str:
-    """Return the derivation as it is printed."""
-    from cnnprof.report.base import Report
-    from cnnprof.report.derivation import derivation_table
-    from cnnprof.report.plain import render
-
-    return render(Report(derivation_table(self)))
-
-
-Analysis.to_frame = _to_frame  # type: ignore[method-assign]
-Analysis._repr_html_ = _repr_html  # type: ignore[method-assign]
-Analysis.__rich__ = _rich  # type: ignore[method-assign]
+bindings.bind()

@@ -21,6 +21,7 @@ COMPLETE = "_CNNPROF_COMPLETE"
 COMMANDS = {
     "analyze": ("cnnprof.cli.analyze:analyze", "Count what every layer of a network costs."),
     "claims": ("cnnprof.cli.claims:claims", "Compare published figures with what is counted."),
+    "conventions": ("cnnprof.cli.conventions:conventions", "Show what other tools say about a network, and why they differ."),
     "explain": ("cnnprof.cli.explain:explain", "Derive a layer's figures step by step, or explain an error."),
     "transfer": (
         "cnnprof.cli.transfer:transfer",

@@ -23,7 +23,10 @@ def first_line(text: str) -> str:
 def test_the_list_of_commands_is_complete(capsys):
     listed = re.findall(r"^  ([a-z-]+)  +\S", help_of(capsys).split("Commands:")[1], re.MULTILINE)
 
-    expected = ["analyze", "claims", "explain", "transfer", "validate", "zoo", "init", "schema", "doctor", "completion"]
+    expected = [
+        "analyze", "claims", "conventions", "explain", "transfer", "validate", "zoo", "init", "schema", "doctor",
+        "completion",
+    ]  # fmt: skip
 
     assert expected == listed == list(COMMANDS)
 

@@ -1,0 +1,22 @@
+"""torchsummary: ``weight`` and ``bias`` of every module that runs, once a call (``torchsummary.py``, 1.5.1)."""
+
+from __future__ import annotations
+
+from cnnprof.peers.rules import rule
+from cnnprof.peers.tool import Figure, Tool
+
+RULES = {
+    "parameter function": rule("it looks at modules only, for a weight and a bias"),
+    "multiheadattention": rule("its weights have other names than the ones that are looked for"),
+}
+TOOL = Tool(
+    name="torchsummary",
+    version="1.5.1",
+    figures=(
+        Figure(
+            "params", "Total params", "summary(model, size)", RULES,
+            every=rule("once a call, so that what does not run is not there", weights=1, biases=1),
+            note="it counts no work",
+        ),
+    ),
+)  # fmt: skip
