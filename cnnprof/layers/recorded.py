@@ -181,6 +181,31 @@ class Attention(Recorded, frozen=True):
         return Product(scores * query[-1], (0,), (1,)), Product(scores * outputs[0].shape[-1], (0, 1), (2,))
 
 
+class Recurrent(Recorded, frozen=True):
+    """A recurrent network over a sequence: every weight matrix meets every step of every sample once.
+
+    ``gates`` is what one hidden element takes beside the products and the additions of their sums: of an LSTM three
+    sigmoids, two hyperbolic tangents, three products and a sum (Hochreiter and Schmidhuber 1997, as torch computes it).
+    """
+
+    remembers = "inputs"
+    gates: ClassVar[Events] = Events()
+
+    def _matrices(self, inputs: Inputs) -> list[int]:
+        return [tensor.numel for tensor in inputs[1:] if len(tensor.shape) == 2]  # noqa: PLR2004 a matrix
+
+    def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
+        steps = inputs[0].numel // inputs[0].shape[-1]
+        vectors = [tensor.numel for tensor in inputs[1:] if len(tensor.shape) == 1]
+        products = mac_events(steps * sum(self._matrices(inputs)), 0, steps * sum(vectors))
+        return together(products, times(self.gates, outputs[0].numel))
+
+    def products(self, inputs: Inputs, outputs: Inputs) -> tuple[Product, ...]:
+        steps = inputs[0].numel // inputs[0].shape[-1]
+        matrices = [at for at, tensor in enumerate(inputs) if at and len(tensor.shape) == 2]  # noqa: PLR2004
+        return tuple(Product(steps * inputs[at].numel, (0,), (at,)) for at in matrices)
+
+
 class Buffer(Recorded, frozen=True):
     """A buffer of the network as a value: state that is not learnt."""
 
@@ -265,6 +290,13 @@ SOFTMAX = ("softmax", "log_softmax")
 MATRIX_PRODUCTS = ("matmul", "mm", "bmm", "mv", "dot", "addmm", "baddbmm")
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 TRANSPOSED_CONVOLUTIONS = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+_SIGMOID = Events(exps=1, adds=1, divs=1)
+RECURRENT: dict[str, Events] = {
+    "lstm": together(times(_SIGMOID, 3), Events(exps=2, muls=3, adds=1)),
+    "gru": together(times(_SIGMOID, 2), Events(exps=1, muls=3, adds=2)),
+    "rnn_tanh": _EXP,
+    "rnn_relu": _CMP,
+}
 OTHERS: dict[str, type[Recorded]] = {
     **_named(MOVES, Moving),
     **dict.fromkeys(SOFTMAX, Softmax),
@@ -293,6 +325,8 @@ def recorded(op: str) -> type[Recorded] | None:
     if name in REDUCING:
         taking, each, finishing, remembers = REDUCING[name]
         return _made(op, Reducing, taking=taking, each=each, finishing=finishing, remembers=remembers)
+    if name in RECURRENT:
+        return _made(op, Recurrent, gates=RECURRENT[name])
     return _made(op, OTHERS[name]) if name in OTHERS else None
 
 

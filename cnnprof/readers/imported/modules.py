@@ -31,6 +31,13 @@ def layer_type(module: torch.nn.Module) -> str | None:
     return None
 
 
+def is_list(module: torch.nn.Module) -> bool:
+    """Return whether a module only holds others in order: no tool that hooks modules counts its output again."""
+    from torch import nn
+
+    return isinstance(module, (nn.Sequential, nn.ModuleList))
+
+
 def find(op: str, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Found:
     """Return what the module is as a layer of type ``op``, called with these arguments."""
     inputs = list(tensors_in(args)) + list(tensors_in(kwargs))

@@ -17,7 +17,7 @@ from cnnprof.model.graph import Container, Edge, Node, Origin, Recorded, TensorS
 from cnnprof.readers.imported.calls import Call, Found, function_name, tensors_in
 from cnnprof.readers.imported.fallback import fallback
 from cnnprof.readers.imported.functions import FUNCTIONS
-from cnnprof.readers.imported.modules import find, layer_type
+from cnnprof.readers.imported.modules import find, is_list, layer_type
 
 if TYPE_CHECKING:
     import torch
@@ -78,7 +78,7 @@ class Recorder:
         self._names: dict[str, int] = {}
         self._frames: list[Frame] = []
 
-    # -- what happens ---------------------------------------------------------------------------------------------------
+    # -- what happens
 
     def call(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a function, on the meta device if any of its tensors lies there, and write it down."""
@@ -142,7 +142,7 @@ class Recorder:
         if op is not None and outputs and self._fold(frame, find(op, module, args, kwargs), outputs):
             return
         edge = self._values.get(id(outputs[0])) if outputs else None
-        if frame.path and edge is not None and len(self.nodes) > frame.start:
+        if frame.path and edge is not None and not is_list(module) and len(self.nodes) > frame.start:
             self.containers.setdefault(
                 frame.path, Container(path=frame.path, module=type(module).__name__, last=edge.node)
             )
@@ -173,7 +173,7 @@ class Recorder:
         self._changes.append((held, key, held.get(key), value))
         held[key] = value
 
-    # -- functions ------------------------------------------------------------------------------------------------------
+    # -- functions
 
     def _take(self, name: str, args: Any, kwargs: dict[str, Any], operands: list[torch.Tensor], result: Any) -> None:
         if not any(self._known(each) for each in operands):
@@ -254,7 +254,7 @@ class Recorder:
         seen = "inplace" if any(outputs[0] is each for each in inputs) else _storage(outputs[0], inputs)
         return storage == seen or (storage, seen) == ("view", "inplace")
 
-    # -- nodes ----------------------------------------------------------------------------------------------------------
+    # -- nodes
 
     def _known(self, tensor: torch.Tensor) -> bool:
         return id(tensor) in self._values or id(tensor) in self._state
