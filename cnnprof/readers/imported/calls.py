@@ -45,6 +45,15 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
             yield from tensors_in(each)
 
 
+def staying(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of ``tensor.to`` without a device; without any others, its own dtype stays."""
+    import torch
+
+    kept = tuple(each for each in args[1:] if not isinstance(each, (str, int, torch.device)) or isinstance(each, bool))
+    named = {name: each for name, each in kwargs.items() if name != "device"}
+    return (args[0], *(kept or (args[0].dtype,))), named
+
+
 class Call(NamedTuple):
     """A function's name without its ``_``, its arguments, what came out; whether that was written over the input."""
 

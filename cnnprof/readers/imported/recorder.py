@@ -14,7 +14,7 @@ from cnnprof.errors import LayerError, UsageError
 from cnnprof.layers import REGISTRY
 from cnnprof.layers.recorded import PREFIX
 from cnnprof.model.graph import Container, Edge, Node, Origin, Recorded, TensorSpec
-from cnnprof.readers.imported.calls import Call, Found, function_name, tensors_in
+from cnnprof.readers.imported.calls import Call, Found, function_name, staying, tensors_in
 from cnnprof.readers.imported.fallback import fallback
 from cnnprof.readers.imported.functions import FUNCTIONS
 from cnnprof.readers.imported.modules import find, is_list, layer_type
@@ -41,6 +41,8 @@ MAKERS = _named(
     "randint_like bernoulli"
 )
 """What takes a shape or a dtype from a tensor, and nothing else."""
+MOVING = _named("to cpu cuda")
+"""To another device: while it is traced, the network has one."""
 PASSING = _named("dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout")
 """Functions that may hand out the very tensor they were given and are layers all the same."""
 
@@ -89,6 +91,10 @@ class Recorder:
         moved = (args, kwargs)
         if any(each.is_meta for each in operands) and not all(each.is_meta for each in operands):
             moved = _together(args), _together(kwargs)
+        if name in MOVING and operands and operands[0].is_meta:
+            moved = staying(*moved)
+            if name != "to":
+                return operands[0]
         result = function(*moved[0], **moved[1])
         if operands:
             self._take(name, args, kwargs, operands, result)
