@@ -32,6 +32,8 @@ class Divergence(NamedTuple):
     layer: str
     error: float | None
     """max|Δ| ÷ max|theirs| against the nearest value of that size; None where the reference has none of that size."""
+    repeats: str | None = None
+    """An earlier layer that gave this layer's value already, once more than the reference has it."""
 
 
 def size(tensor: torch.Tensor) -> int:
@@ -76,7 +78,10 @@ def first_difference(
         if any(error is None or not error <= BOUND for error in errors):
             strange[name] = None if None in errors else max(error for error in errors if error is not None)
     layer = _first([edge.node for edge in graph.outputs.values()], graph, strange)
-    return None if layer is None else Divergence(layer, strange[layer])
+    if layer is None:
+        return None
+    again = _repeated(graph, ours, theirs, inputs, layer)
+    return Divergence(layer, strange[layer]) if again is None else Divergence(again[0], None, again[1])
 
 
 def _first(ends: Iterable[str], graph: Graph, strange: dict[str, float | None]) -> str | None:
@@ -89,6 +94,42 @@ def _first(ends: Iterable[str], graph: Graph, strange: dict[str, float | None]) 
             reached.add(name)
             waiting += [edge.node for edge in nodes[name].inputs]
     return next((name for name in nodes if name in reached), None)
+
+
+def _repeated(
+    graph: Graph, ours: Any, theirs: torch.nn.Module, inputs: tuple[torch.Tensor, ...], layer: str
+) -> tuple[str, str] | None:
+    """Return a layer shortly before ``layer`` that repeats a value, and the one that gave it; None if there is none.
+
+    A relu that reads the wrong tensor, or stands before its convolution, may give what another layer gave, which is a
+    value of the reference: only what is made of it is not. But the reference has that value once less.
+    """
+    import torch
+
+    known = _values(theirs, inputs, shape)
+    nodes = {node.name: node for node in graph.nodes}
+    with torch.no_grad(), recording(ours, {name: ours.paths[name] for name in _making(graph)}, shape) as found:
+        ours(*inputs)
+    for name in _shortly_before(layer, nodes):
+        if name not in found or len(found[name]) > 1:
+            continue
+        key, values = found[name][0]
+        same = [other for other in found if relative(found[other][0][1], values) <= BOUND and found[other][0][0] == key]
+        if same[0] != name and len(same) > sum(relative(values, other) <= BOUND for other in known[key]):
+            return name, same[0]
+    return None
+
+
+def _making(graph: Graph) -> Iterator[str]:
+    """Yield the layers that torch sees as functions: what hands its input on at rest is none."""
+    yield from (node.name for node in graph.nodes if node.op not in ("identity", "stochasticdepth"))
+
+
+def _shortly_before(layer: str, nodes: Mapping[str, Node]) -> Iterator[str]:
+    """Yield what a layer reads, and what that reads."""
+    read = [edge.node for edge in nodes[layer].inputs]
+    yield from read
+    yield from (edge.node for name in read if name in nodes for edge in nodes[name].inputs)
 
 
 def _sample(tensor: torch.Tensor) -> torch.Tensor:

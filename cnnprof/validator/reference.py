@@ -17,12 +17,14 @@ from cnnprof.validator.alignment import Alignment, Owner, align, trace
 from cnnprof.validator.case import BATCH, Case
 from cnnprof.validator.divergence import (
     BOUND,
+    Divergence,
     Recorded,
     first_difference,
     recorded_error,
     recording_owners,
     relative,
     shape,
+    size,
 )
 from cnnprof.validator.transplant import draw, give
 
@@ -189,7 +191,7 @@ def _dropout_of(module: torch.nn.Module) -> Any:
             part.p = 0.0
         elif isinstance(part, nn.MultiheadAttention):
             part.dropout = 0.0
-    return lambda: sorted(p for p in ran.values() if p)
+    return lambda: [p for p in ran.values() if p]
 
 
 def _noting(ran: dict[int, float], key: int, chance: float) -> Any:
@@ -200,21 +202,23 @@ def _noting(ran: dict[int, float], key: int, chance: float) -> Any:
 
 
 def _chances(graph: Graph, theirs: list[float], by: str) -> Figure:
-    """Compare the probabilities, which are 0 while the outputs are compared."""
-    import math
-
-    layers = {node.name: float(getattr(of(node), "p", 0)) for node in graph.nodes if _random(node)}
-    ours = sorted((chance, name) for name, chance in layers.items() if chance)
-    odd = [
-        (mine, other)
-        for mine, other in zip(ours, theirs, strict=False)
-        if not math.isclose(mine[0], other, abs_tol=1e-9)
-    ]
+    """Compare the probabilities, which are 0 while the outputs are compared; in any order, or else in order of use."""
+    chances = [(float(getattr(of(node), "p", 0)), node.name) for node in graph.nodes if _random(node)]
+    ours = [(chance, name) for chance, name in chances if chance]
+    alike = len(ours) == len(theirs) and all(map(_is_close, sorted(chance for chance, _ in ours), sorted(theirs)))
+    odd = [] if alike else [each for each in zip(ours, theirs, strict=False) if not _is_close(each[0][0], each[1])]
     note = f"p = {odd[0][0][0]:g} here, {odd[0][1]:g} there" if odd else None
     return compared(
-        "reference", "layers that drop values at random", len(ours), len(theirs) - len(odd), by=by,
+        "reference", "layers that drop values at random", len(ours),
+        min(len(ours), len(theirs)) - len(odd) if odd else len(theirs), by=by,
         layer=odd[0][0][1] if odd else None, note=note,
     )  # fmt: skip
+
+
+def _is_close(ours: float, theirs: float) -> bool:
+    import math
+
+    return math.isclose(ours, theirs, abs_tol=1e-9)
 
 
 # The figures
@@ -244,12 +248,11 @@ def _before(twins: Twins, odd: str | None) -> tuple[str, str | None]:
     for module in (twins.ours, twins.theirs):
         module.train(odd is not None and nodes[odd].when == "train")
     graph = replace(twins.graph, outputs={str(at): edge for at, edge in enumerate(ends)})
-    found = first_difference(graph, twins.ours, twins.theirs, twins.inputs) or first_difference(
-        graph, twins.ours, twins.theirs, twins.inputs, of=shape
-    )
-    if found is None:
-        return odd or ends[-1].node, None
-    return found.layer, f"what {found.layer} gives is no value of the reference"
+    for measure in (size, shape):
+        found = first_difference(graph, twins.ours, twins.theirs, twins.inputs, of=measure)
+        if found is not None:
+            return found.layer, _told(found, measure.__name__)
+    return odd or ends[-1].node, None
 
 
 def _node(ours: Any, owner: Owner) -> str:
@@ -335,9 +338,15 @@ def _located(twins: Twins, output: Edge) -> tuple[str, str]:
     found = first_difference(graph, twins.ours, twins.theirs, twins.inputs)
     if found is None:
         return output.node, "its value is one of the reference, but not this output"
+    return found.layer, _told(found)
+
+
+def _told(found: Divergence, of: str = "size") -> str:
+    if found.repeats is not None:
+        return f"it gives what {found.repeats} gave, once more than the reference"
     if found.error is None:
-        return found.layer, "the reference has no value of this size"
-    return found.layer, f"the nearest value of the reference is {found.error:.2g} of its maximum away"
+        return f"the reference has no value of this {of}"
+    return f"the nearest value of the reference is {found.error:.2g} of its maximum away"
 
 
 def _constants(twins: Twins, by: str) -> Iterator[Figure]:

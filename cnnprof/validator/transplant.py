@@ -18,14 +18,17 @@ NAMES = ("running_mean", "running_var", "num_batches_tracked")
 
 FAINT = 1 / 32
 """Size of what arrives at a norm: beside its variance of 1/1000 even an eps of 1e-6 is not lost."""
+LARGE = 8.0
+"""A bias that takes a channel beyond 6, where relu6 and hardswish end."""
 
 
 def draw(module: torch.nn.Module, owners: Sequence[Owner], seed: int = 0) -> None:
     """Move a module from the meta device to the CPU, every parameter and running statistic drawn at random.
 
     Matrices are uniform with variance 2 ÷ fan-in (He et al. 2015), so that values neither die out nor grow in depth;
-    factors and variances are between 1/2 and 3/2, biases and means between −1/2 and 1/2. Nothing is left at 0 or 1,
-    where a missing layer would not show. What comes before a norm is ``FAINT``, and so are the norm's statistics.
+    factors and variances are between 1/2 and 3/2, biases and means between −1/2 and 1/2, one bias of each layer
+    ``LARGE``. Nothing is left at 0 or 1, where a missing layer would not show. What comes before a norm is ``FAINT``,
+    and so are the norm's statistics.
 
     Args:
         module: the network.
@@ -47,6 +50,8 @@ def draw(module: torch.nn.Module, owners: Sequence[Owner], seed: int = 0) -> Non
             if tensor.is_floating_point():
                 low, high = _bounds(name, tensor, faint=owner in faint)
                 tensor.uniform_(low, high, generator=generator)
+                if name == "bias" and owner not in faint:
+                    tensor[int(torch.randint(len(tensor), (), generator=generator))] = LARGE
             else:
                 tensor.fill_(3)  # batches seen; any number but 0
 

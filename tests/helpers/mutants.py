@@ -211,12 +211,18 @@ def _kernel(node: Node) -> tuple[int, ...]:
 # -- layers more, less, elsewhere -------------------------------------------------------------------------------------
 
 
+GROWING = ("relu", "relu6", "leakyrelu", "sigmoid", "tanh")
+COMMUTE = {
+    *(frozenset((other, op)) for other in ("maxpool2d", "flatten") for op in GROWING),
+    *(frozenset(("dropout", op)) for op in ("relu", "leakyrelu", "flatten")),
+}
+"""Layers that may change places: a maximum or a view and what grows, a random factor and what hands factors on."""
 IDEMPOTENT = ("identity", "relu", "relu6", "flatten")
 """Layers that change nothing when they are applied once more."""
 
 
 @change("drop")
-def _drop(draws: random.Random, graph: Graph, _analysis: Analysis) -> Mutant | None:
+def _drop(draws: random.Random, graph: Graph, analysis: Analysis) -> Mutant | None:
     """Leave a layer out: what read it reads its input, and stands where the missing one should."""
     nodes = [node for node in graph.nodes if len(node.inputs) == 1 and not _is_shared(graph, node)]
     if not nodes:
@@ -231,11 +237,18 @@ def _drop(draws: random.Random, graph: Graph, _analysis: Analysis) -> Mutant | N
     found = _redirect(rest, Edge(node.name), source)
     if any(edge.node in {each.name for each in graph.inputs} for edge in found.outputs.values()):
         return None
+    seen_at = [name or source.node for name in _readers(graph)[node.name]]
     return Mutant(
-        found, "drop", (node.name, *_same_neighbours(graph, node), *_readers(graph)[node.name]),
+        found, "drop", (node.name, *_same_neighbours(graph, node), *seen_at),
         f"{node.name}: left out",
-        equivalent=node.op == "identity",
+        equivalent=node.op == "identity" or _is_at_rest(node, analysis),
     )  # fmt: skip
+
+
+def _is_at_rest(node: Node, analysis: Analysis) -> bool:
+    """Return whether a pooling to a size is given that size."""
+    row = analysis.row(node.name)
+    return node.op.startswith("adaptive") and row.inputs == row.outputs
 
 
 @change("double")
@@ -274,7 +287,10 @@ def _swap(draws: random.Random, graph: Graph, _analysis: Analysis) -> Mutant | N
     order = {one.name: first, two.name: second}
     moved = _redirect(graph, Edge(two.name), Edge(one.name))
     swapped = replace(moved, nodes=tuple(order.get(node.name, node) for node in moved.nodes))
-    return Mutant(swapped, "swap layers", (one.name, two.name), f"{one.name} and {two.name}: exchanged")
+    return Mutant(
+        swapped, "swap layers", (one.name, two.name), f"{one.name} and {two.name}: exchanged",
+        equivalent=frozenset((one.op, two.op)) in COMMUTE,
+    )  # fmt: skip
 
 
 @change("swap branches")

@@ -214,7 +214,42 @@ def test_a_missing_layer_is_found_by_its_reader_which_gives_something_else():
     assert ("layer1.0.relu", "layer1.0.conv2: 64×64×3×3", "layer1.0.bn1: 64, 64") == (
         layers.layer, layers.ours, layers.theirs,
     )  # fmt: skip
-    assert "what layer1.0.relu gives is no value of the reference" == layers.note
+    assert layers.note.startswith("the nearest value of the reference is 0.")
+
+
+def test_a_relu_that_repeats_what_another_layer_gave_is_named_and_not_what_reads_it():
+    """Each of its values is one of the reference: the relu before the convolution changes nothing."""
+    graph = cnnprof.load("alexnet")
+    nodes = {node.name: node for node in graph.nodes}
+    relu = replace(nodes["conv5.relu"], inputs=nodes["conv5.conv2d"].inputs)
+    conv = replace(nodes["conv5.conv2d"], inputs=(Edge("conv5.relu"),))
+    order = {"conv5.conv2d": relu, "conv5.relu": conv}
+    moved = tuple(
+        replace(node, inputs=(Edge("conv5.conv2d"),)) if node.name == "pool5" else order.get(node.name, node)
+        for node in graph.nodes
+    )
+
+    layers = figures(replace(graph, nodes=moved, containers=()))["layers with the same result in evaluation"]
+    assert ("differs", "conv5.relu") == (layers.verdict, layers.layer)
+    assert "it gives what conv4.relu gave, once more than the reference" == layers.note
+
+
+def test_a_relu_that_ends_at_6_is_found_where_values_go_beyond():
+    graph = cnnprof.load("googlenet_no_aux")
+    nodes = tuple(
+        replace(node, op="relu6") if node.name == "inception5a.branch3.conv.relu" else node for node in graph.nodes
+    )
+
+    layers = figures(replace(graph, nodes=nodes))["layers with the same result in evaluation"]
+    assert ("differs", "inception5a.branch3.conv.relu") == (layers.verdict, layers.layer)
+
+
+def test_of_many_probabilities_the_one_that_differs_is_named():
+    found = figures(changed(cnnprof.load("efficientnet_b0"), "stage.2.1.stochasticdepth", p=0.5))
+
+    chances = found["layers that drop values at random"]
+    assert ("stage.2.1.stochasticdepth", 10, 9) == (chances.layer, chances.ours, chances.theirs)
+    assert chances.note.startswith("p = 0.5 here, 0.05 there")
 
 
 HEAD = "aux1.auxiliary"
