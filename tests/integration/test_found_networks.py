@@ -165,6 +165,25 @@ def test_memory_is_checked_of_a_norm_that_averages_over_all_batches(tmp_path):
     assert () == validate(graph, checks=["memory"]).broken
 
 
+def test_the_storage_of_a_transposed_convolution_in_3_dimensions_is_as_large_as_that_of_its_input_at_least(tmp_path):
+    figures = compare(
+        read(
+            tmp_path,
+            """
+            input: [2, 4, 5, 3]
+            layers:
+              - convtranspose3d: {out_channels: 1, kernel_size: 1}
+              - adaptiveavgpool3d: {output_size: 2}
+            """,
+        )
+    )
+
+    assert [] == broken(figures)
+    assert [(720, 1440, "explained", "storage-of-the-input")] == [
+        (figure.ours, figure.theirs, figure.verdict, figure.note) for figure in figures if figure.check == "saved"
+    ]
+
+
 OF_ONE = """
     input: [3, 4]
     layers:
