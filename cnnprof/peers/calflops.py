@@ -12,9 +12,11 @@ RULES = (
     FREE
     | each(kinds.CONVOLUTIONS, rule("the bias is an addition", macs=2, biased=1))
     | {"linear": rule("the bias is left out", macs=2), "matmul module": NOTHING}
+    | each(("scaleddotproductattention", "multiheadattention fused"), rule("a function that it does not patch"))
     | each(kinds.BATCH_NORMS, rule(inputs=1, scaled=1))
     | each(kinds.BATCH_NORMS, _NORM, when="train")
     | each((*kinds.INSTANCE_NORMS, "groupnorm", "layernorm"), _NORM)
+    | each(kinds.UPSAMPLES, rule("the scale, samples and channels are left out", upsampling_without_scale=1))
     | each(_PATCHED, rule(inputs=1))
     | {"relu6 function": rule(inputs=1)}
     | {"localresponsenorm": rule("products, and the average pooling inside", inputs=3, padded_channels=1)}

@@ -51,7 +51,7 @@ def _parts(tool: Tool, figure: Figure, key: tuple[str, Call, bool], group: Seque
     _, call, training = key
     by_kind: dict[str, list[Facts]] = {}
     for facts in group:
-        by_kind.setdefault(kind_of(facts.row), []).append(facts)
+        by_kind.setdefault(kind_of(facts.row, training=training), []).append(facts)
     for kind, members in by_kind.items():
         known = all(facts.row.known for facts in members)
         found = rule_of(tool, figure, kind, call, training=training) if known else None
@@ -63,11 +63,30 @@ def _parts(tool: Tool, figure: Figure, key: tuple[str, Call, bool], group: Seque
         )  # fmt: skip
 
 
-def kind_of(row: Row) -> str:
-    """Return what rules call a layer: its operator; of upsampling torch's name for it, ``upsample bilinear2d``."""
-    if row.op != "upsample":
-        return row.op
-    return f"upsample {row.args.get('mode', 'nearest')}{len(row.inputs[0].shape) - 2}d"
+def kind_of(row: Row, *, training: bool) -> str:
+    """Return what rules call a layer: its operator, and what else decides.
+
+    Of upsampling that is torch's name for it, ``upsample bilinear2d``; of attention, whether torch runs all of it as
+    one operator, as it does without gradients: ``multiheadattention fused``.
+    """
+    if row.op == "upsample":
+        return f"upsample {row.args.get('mode', 'nearest')}{len(row.inputs[0].shape) - 2}d"
+    if row.op == "multiheadattention" and not training and _is_fused(row):
+        return "multiheadattention fused"
+    return row.op
+
+
+def _is_fused(row: Row) -> bool:
+    """Return whether ``torch.nn.MultiheadAttention`` takes its fast path in evaluation (``activation.py``)."""
+    args = row.args
+    return (
+        len(set(row.edges)) == 1
+        and args.get("batch_first", False)
+        and args.get("bias", True)
+        and args["num_heads"] % 2 == 0
+        and not args.get("add_bias_kv")
+        and not args.get("add_zero_attn")
+    )
 
 
 def rule_of(tool: Tool, figure: Figure, kind: str, call: Call, *, training: bool) -> Rule | None:

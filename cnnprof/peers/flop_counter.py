@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from cnnprof.peers import kinds
-from cnnprof.peers.rules import FLOPS, FREE, each
+from cnnprof.peers.rules import FLOPS, FREE, each, rule
 from cnnprof.peers.tool import Figure, Tool
 
-RULES = FREE | each((*kinds.CONVOLUTIONS, *kinds.TRANSPOSED, "linear", "matmul"), FLOPS)
+RULES = (
+    FREE
+    | each((*kinds.CONVOLUTIONS, *kinds.TRANSPOSED, "linear", "matmul"), FLOPS)
+    | {"multiheadattention fused": rule("an operator that it does not know, on a CPU without gradients")}
+)
 TOOL = Tool(
     name="FlopCounterMode",
     version="2.13.0",

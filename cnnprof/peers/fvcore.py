@@ -10,6 +10,7 @@ _NORM = rule("a rough estimate, as its source says", inputs=4, scaled=1)
 RULES = (
     FREE
     | each((*kinds.CONVOLUTIONS, *kinds.TRANSPOSED, "linear"), MACS)
+    | each(("scaleddotproductattention", "multiheadattention fused"), rule("an operator that it does not know"))
     | {"matmul": rule("the first operand is not broadcast", left_products=1)}
     | each(kinds.BATCH_NORMS, rule(inputs=1, scaled=1))
     | each(kinds.BATCH_NORMS, _NORM, when="train")

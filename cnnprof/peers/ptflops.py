@@ -26,11 +26,11 @@ RULES = (
     | each((*_BY_BOTH, "relu6"), _ONCE, when="function")
     | each(_BY_HOOKS, rule("its hooks are on modules"), when="function")
     | each(("silu", "softmax", "softmax2d"), _ONCE)
-    | {"matmul module": NOTHING}
+    | {"matmul module": NOTHING, "scaleddotproductattention": rule("a function that it does not patch")}
     | {"localresponsenorm": rule("products, and the average pooling inside", inputs=3, padded_channels=1)}
     | each(kinds.LP_POOLS, rule("the average pooling inside, a ReLU and a product", inputs=1, outputs=2))
-    | each(kinds.UPSAMPLES, rule(_TWICE, outputs=2))
-    | each(kinds.UPSAMPLES, rule(outputs=1), when="function")
+    | each(kinds.UPSAMPLES, rule(_TWICE, outputs=1, patched_upsampling=1))
+    | each(kinds.UPSAMPLES, rule(patched_upsampling=1), when="function")
 )
 TOOL = Tool(
     name="ptflops",

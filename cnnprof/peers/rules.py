@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cnnprof.model.analysis import Row
 from cnnprof.model.graph import TensorSpec
-from cnnprof.peers import kinds
+from cnnprof.peers import kinds, windows
 
 
 class Facts(NamedTuple):
@@ -95,6 +95,17 @@ MEASURES: dict[str, Measure] = {
     "trainable_params": Measure("trainable parameter", lambda facts: facts.row.trainable_params),
     "statistics": Measure("running statistic", lambda facts: facts.row.statistics),
     "additions": Measure("addition in a window", lambda facts: facts.row.events.adds),
+    "pooled_elements": Measure("element in a window", lambda facts: windows.pooled_elements(facts.row)),
+    "patched_upsampling": Measure(
+        "element in, times the scale", lambda facts: windows.patched_upsampling(facts.row)
+    ),
+    "upsampling_without_scale": Measure(
+        "element in, or element of the size that is given", lambda facts: windows.upsampling_without_scale(facts.row)
+    ),
+    "upsampling_by_scale": Measure(
+        "element in, times the scale, or element of the size that is given",
+        lambda facts: windows.upsampling_by_scale(facts.row),
+    ),
     "softmax_rows": Measure("row", _softmax_rows),
     "padded_channels": Measure("element of the padded input", _padded_channels),
     "by_weight_shape": Measure("product of an output with a kernel, channels read off the weight", _by_weight_shape),

@@ -17,7 +17,8 @@ ROWS = "an exponential, an addition and a division each, one addition less a row
 SOFTMAX = rule(ROWS, inputs=3, softmax_rows=-1)
 RULES = (
     FREE
-    | {"matmul": NOTHING, "scaleddotproductattention": NOTHING}
+    | each(("matmul", "scaleddotproductattention"), NOTHING)
+    | each(("multiheadattention", "multiheadattention fused"), rule("it has no rule for it"))
     | each((*kinds.CONVOLUTIONS, "linear"), MACS)
     | each(kinds.TRANSPOSED, rule("every place of the output is taken for a whole sum", placed_weights=1))
     | each((*kinds.CHANNEL_NORMS, "layernorm"), NORM)

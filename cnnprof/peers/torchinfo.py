@@ -15,6 +15,9 @@ RULES = (
         "parameter function": rule("a parameter of a module that has others inside"),
     }
     | each(("matmul", "scaleddotproductattention"), rule("it has no parameters"))
+    | each(
+        ("multiheadattention", "multiheadattention fused"), rule("a module with another inside is not counted itself")
+    )
 )
 TOOL = Tool(
     name="torchinfo",

@@ -12,7 +12,10 @@ RULES = (
     | each(kinds.TRANSPOSED, rule("every place of the output is taken for a whole sum", by_weight_shape=1))
     | each((*kinds.CHANNEL_NORMS, "groupnorm", "layernorm"), rule(scaled=1))
     | each((*kinds.AVERAGE_POOLS, *kinds.ADAPTIVE_AVERAGES, "mean"), rule("the divisions only", outputs=1))
-    | each(("mul", "layerscale"), rule("a multiplication is taken for a multiply-accumulate", outputs=1))
+    | each(
+        ("mul", "layerscale", "stochasticdepth train"),
+        rule("a multiplication is taken for a multiply-accumulate", outputs=1),
+    )
     | {
         "leakyrelu": rule(outputs=1),
         "localresponsenorm": rule("two multiplications and the average pooling inside", inputs=3),

@@ -7,7 +7,8 @@ from cnnprof.peers.tool import Figure, Tool
 
 RULES = {
     "parameter function": rule("it looks at modules only, for a weight and a bias"),
-    "multiheadattention": rule("its weights have other names than the ones that are looked for"),
+    "multiheadattention": rule("its weights have other names than those that are looked for"),
+    "multiheadattention fused": rule("its weights have other names than those that are looked for"),
 }
 TOOL = Tool(
     name="torchsummary",

@@ -4,9 +4,9 @@ As a script it reads a list of questions from standard input and writes the answ
 
     python -m tests.helpers.peers < questions.json > answers.json
 
-A question is ``{"network": ..., "tools": [...], "training": false}``. A network is ``build:NAME`` (what ``cnnprof.build`` makes of
-a zoo network), ``torchvision:NAME``, or a list of an operator, its arguments and input shapes: one layer. An answer maps
-``tool quantity`` to a number, and to a list of one text where the tool failed.
+A question is ``{"network": ..., "tools": [...], "training": false}``. A network is ``build:NAME`` (what
+``cnnprof.build`` makes of a zoo network), ``torchvision:NAME``, or a list: one layer, as the arguments of ``one_layer``.
+An answer maps ``tool quantity`` to a number; where a tool failed, its name to a list of one text.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def answer(question: dict[str, Any]) -> Answer:
             except Exception as error:  # noqa: BLE001 a tool that fails is an answer
                 said = {"": [f"{type(error).__name__}: {error}"]}
         found |= {f"{name} {quantity}".strip(): value for quantity, value in said.items()}
-        gc.collect()
+        if not isinstance(question["network"], list):
+            gc.collect()  # some tools leave half a gigabyte of tensors in cycles
     return found
 
 
@@ -101,7 +102,8 @@ def network(named: Any, device: str) -> tuple[Any, list[Any]]:
 
     if isinstance(named, list):
         graph = one_layer(*named)
-        return cnnprof.build(graph), [torch.rand(1, *each.shape) for each in graph.inputs]
+        inputs = [torch.rand(1, *each.shape) for each in graph.inputs]
+        return function(*named[:2]) if graph.nodes[0].call == "function" else cnnprof.build(graph), inputs
     kind, name = named.split(":")
     with torch.device(device):
         inputs = [torch.rand(1, 3, *[SIZES.get(name, 224)] * 2)]
@@ -120,6 +122,55 @@ def one_layer(op: str, args: dict[str, Any], shapes: Sequence[Sequence[int]], ca
     inputs = tuple(Input(name=f"x{at}", shape=tuple(shape)) for at, shape in enumerate(shapes))
     node = Node(name="layer", op=op, args=args, inputs=tuple(Edge(each.name) for each in inputs), call=call)
     return Graph(name=op, source=op, inputs=inputs, nodes=(node,), outputs={"output": Edge("layer")})
+
+
+def function(op: str, args: dict[str, Any]) -> Any:
+    """Return a network that calls torch's function where ``one_layer`` has a module."""
+    import torch
+
+    class Calls(torch.nn.Module):
+        def forward(self, *inputs: Any) -> Any:
+            return FUNCTIONS[op](*inputs, **args)
+
+    return Calls()
+
+
+def _functional(name: str) -> Callable[..., Any]:
+    def call(*inputs: Any, **args: Any) -> Any:
+        from torch.nn import functional  # looked up when called, as networks do: tools patch it
+
+        if name.startswith("adaptive"):  # calflops takes no size by name
+            return getattr(functional, name)(*inputs, *args.values())
+        return getattr(functional, name)(*inputs, **args)
+
+    return call
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    op: _functional(name)
+    for op, name in {
+        "relu": "relu", "relu6": "relu6", "leakyrelu": "leaky_relu", "elu": "elu", "gelu": "gelu", "silu": "silu",
+        "hardswish": "hardswish", "hardsigmoid": "hardsigmoid", "hardtanh": "hardtanh", "mish": "mish", "selu": "selu",
+        "softplus": "softplus", "sigmoid": "sigmoid", "tanh": "tanh", "glu": "glu", "softmax": "softmax",
+        "logsoftmax": "log_softmax", "maxpool1d": "max_pool1d", "maxpool2d": "max_pool2d", "maxpool3d": "max_pool3d",
+        "avgpool1d": "avg_pool1d", "avgpool2d": "avg_pool2d", "avgpool3d": "avg_pool3d",
+        "adaptiveavgpool1d": "adaptive_avg_pool1d", "adaptiveavgpool2d": "adaptive_avg_pool2d",
+        "adaptiveavgpool3d": "adaptive_avg_pool3d", "adaptivemaxpool2d": "adaptive_max_pool2d",
+        "dropout": "dropout", "upsample": "interpolate", "pixelshuffle": "pixel_shuffle",
+        "localresponsenorm": "local_response_norm",
+    }.items()
+} | {
+    "add": lambda left, right: left + right,
+    "sub": lambda left, right: left - right,
+    "mul": lambda left, right: left * right,
+    "div": lambda left, right: left / right,
+    "pad": lambda value, padding: _functional("pad")(value, pad=padding),
+    "flatten": lambda value: value.flatten(1),
+    "mean": lambda value, dim: value.mean(dim),
+    "permute": lambda value, dims: value.permute(dims),
+    "getitem": lambda value: value[:, 0],
+}  # fmt: skip
+"""Functions as torch spells them, and operators as Python does."""
 
 
 @contextlib.contextmanager
@@ -288,8 +339,8 @@ TOOLS: dict[str, Callable[[Any, Sequence[Any]], Answer]] = {
     "torchsummary": torchsummary,
 }
 ON_META = {"FlopCounterMode", "ptflops (aten)", "thop", "ultralytics-thop", "torchinfo"}
-"""Tools that need shapes only. Others trace, make an input of their own, or patch a function that meta kernels call too:
-``F.linear`` on meta is written in Python, so that ptflops and DeepSpeed count its product twice."""
+"""Tools that need shapes only. Others trace, make an input of their own, or patch a function that meta kernels call
+too: ``F.linear`` on meta is written in Python, so that ptflops and DeepSpeed count its product twice."""
 
 if __name__ == "__main__":
     main()
