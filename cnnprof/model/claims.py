@@ -17,14 +17,15 @@ class Match(Plain, frozen=True, kw_only=True):
     """The network, or another form of it from the same file."""
     convention: str
     """What was counted, in words: ``MACs of convolutions only``."""
-    computed: int | float
+    computed: int | float | str
+    """Text where the figure is a shape or a receptive field."""
     cut_off: bool = False
     """True: it begins with the published digits, but rounds to others."""
 
     def __str__(self) -> str:
         """Return ``vgg16: MACs of convolutions only, 15,346,630,656``."""
-        number = f"{self.computed:,}" if isinstance(self.computed, int) else f"{self.computed:,.4f}"
-        return f"{self.model}: {self.convention}, {number}{', cut off' if self.cut_off else ''}"
+        form = {int: ",", float: ",.4f", str: ""}[type(self.computed)]
+        return f"{self.model}: {self.convention}, {self.computed:{form}}{', cut off' if self.cut_off else ''}"
 
 
 class Claim(Plain, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cnnprof.errors import UsageError
 from cnnprof.model.graph import TensorSpec
+from cnnprof.published.tallies import TALLIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,7 +28,9 @@ def quantity(analysis: Analysis, of: str, at: str | None = None) -> int | float 
     - ``output_elements``, ``output_channels``, ``input_elements``
     - ``weights`` (parameters without biases), ``conv_params``, ``inference_params`` (without layers that run in
       training only), ``state_elements`` and ``state_bytes`` (parameters and all buffers)
+    - ``keras_params`` and ``keras_param_bytes`` (parameters and batch norm's running statistics)
     - ``conv_macs``, and ``fused_ops``: operations, each multiply-accumulate one
+    - ``fvcore_macs`` and the other ``TALLIES``: work as other tools and tables add it up
     - ``weighted_outputs``: output elements of convolutions and linear layers
     - ``stored_elements``, ``stored_bytes``: the input and all new storage
     - ``received_elements``: values that cross to here from another place
@@ -100,10 +103,12 @@ def count(part: Part, name: str, asked: str) -> int:
     """
     if name in _DERIVED:
         return _DERIVED[name](part)
+    if name in TALLIES:
+        return TALLIES[name].total(part.rows)
     values = [getattr(holder, name, None) for holder in part.counts] if not name.startswith("_") else []
     numbers = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
     if not numbers:
-        names = [*_DERIVED, *_TEXTS, *(known for holder in part.counts for known in dir(holder))]
+        names = [*_DERIVED, *TALLIES, *_TEXTS, *(known for holder in part.counts for known in dir(holder))]
         raise UsageError(
             f"a fact speaks of {asked!r}, which is not counted", hint=_nearest(name, names), code="unknown-quantity"
         )
@@ -143,6 +148,8 @@ def _output_channels(part: Part) -> int:
 
 
 _TEXTS: dict[str, Callable[[Part], str]] = {"output": _output, "rf": lambda part: str(part.last.receptive_field)}
+TEXTS = {"output": "output", "rf": "receptive field"}
+"""What is no number, and what it is called."""
 _DERIVED: dict[str, Callable[[Part], int]] = {
     "output_elements": lambda part: part.output.numel,
     "output_channels": _output_channels,
@@ -150,6 +157,7 @@ _DERIVED: dict[str, Callable[[Part], int]] = {
     "weights": lambda part: _sum(part, "params") - _sum(part, "bias_params"),
     "conv_params": lambda part: sum(row.params for row in _convolutions(part)),
     "keras_params": lambda part: _sum(part, "params") + _sum(part, "statistics"),
+    "keras_param_bytes": lambda part: _sum(part, "param_bytes") + 4 * _sum(part, "statistics"),
     "state_elements": lambda part: _sum(part, "params") + _sum(part, "buffers"),
     "state_bytes": lambda part: _sum(part, "param_bytes") + _sum(part, "buffer_bytes"),
     "inference_params": lambda part: sum(row.params for row in part.rows if row.when == "always"),

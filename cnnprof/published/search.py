@@ -12,7 +12,8 @@ from cnnprof.errors import UsageError
 from cnnprof.model.claims import Claim, Match
 from cnnprof.model.plain import replace
 from cnnprof.published.printed import Printed, printed
-from cnnprof.published.quantity import BYTE_UNITS, COUNT_UNITS, count, part_of
+from cnnprof.published.quantity import BYTE_UNITS, COUNT_UNITS, TEXTS, count, part_of, quantity
+from cnnprof.published.tallies import TALLIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,7 @@ KINDS: tuple[dict[str, str], ...] = (
     {
         "macs": "MACs", "conv_macs": "MACs of convolutions only", "flops": "FLOPs, 2 per MAC",
         "fused_ops": "operations, each multiply-accumulate one", "ops": "operations",
+        **{name: tally.words for name, tally in TALLIES.items() if not name.endswith("_bytes")},
     },
     {
         "params": "parameters", "weights": "parameters without biases",
@@ -35,11 +37,12 @@ KINDS: tuple[dict[str, str], ...] = (
         "activations": "values stored", "stored_elements": "values stored and the input",
         "weighted_outputs": "outputs of convolutions and linear layers",
     },
+    {"burden_feature_bytes": TALLIES["burden_feature_bytes"].words},
 )  # fmt: skip
 """Counts of the same kind of thing, and what they are called."""
 _ELEMENTS = {
     "param_bytes": "params", "state_bytes": "state_elements", "activation_bytes": "activations",
-    "stored_bytes": "stored_elements",
+    "stored_bytes": "stored_elements", "keras_param_bytes": "keras_params",
 }  # fmt: skip
 """Memory, and what it is four bytes each of."""
 _WIDTH = 4
@@ -64,10 +67,24 @@ class Reading(NamedTuple):
 
 
 def explained(claim: Claim, family: Family) -> Claim:
-    """Return the claim with what else makes its figure; as it is where it is reproduced, was measured, or is a text."""
-    if claim.reproduced is not False or isinstance(claim.computed, str) or family.analysis.totals.lower_bound:
+    """Return the claim with what else makes its figure; as it is where it is reproduced or was measured."""
+    if claim.reproduced is not False or family.analysis.totals.lower_bound:
         return claim
-    return replace(claim, matches=tuple(_matches(claim, family)))
+    found = _same_texts(claim, family) if isinstance(claim.computed, str) else _matches(claim, family)
+    return replace(claim, matches=tuple(found))
+
+
+def _same_texts(claim: Claim, family: Family) -> Iterator[Match]:
+    """Yield the first other form of the network that has this very shape or receptive field."""
+    of, at = claim.fact.of, claim.fact.at
+    for network in family.forms:
+        try:
+            text = quantity(network, of, at)
+        except UsageError:  # it has no such layer
+            continue
+        if isinstance(text, str) and text == claim.fact.value:
+            yield Match(model=network.model, convention=TEXTS[of], computed=text)
+            return
 
 
 def _matches(claim: Claim, family: Family) -> list[Match]:
@@ -83,7 +100,7 @@ def _matches(claim: Claim, family: Family) -> list[Match]:
         found = list(_try(family.forms, at, plain, figure))
     if not found and figure.digits >= _FOR_ANOTHER_MEMBER:
         found = [each for each in _try(family.others, at, plain, figure) if not each.cut_off]
-    return list({(each.model, each.computed): each for each in reversed(found)}.values())[::-1]
+    return list({each.computed: each for each in reversed(found)}.values())[::-1]
 
 
 def _try(networks: list[Analysis], at: str | None, reading: Reading, figure: Printed) -> Iterator[Match]:

@@ -125,7 +125,7 @@ def _claim_notes(figures: Iterable[tuple[Ledger, Claim]]) -> Iterator[str]:
 
 
 def _made_by(claim: Claim) -> str | None:
-    """Return what else makes a number that is not reproduced; nothing is tried for a shape."""
-    if claim.reproduced is not False or isinstance(claim.computed, str):
+    """Return what else makes a figure that is not reproduced; little is tried for a shape, so nothing says little."""
+    if claim.reproduced is not False:
         return None
-    return "; ".join(map(str, claim.matches)) or "nothing that was tried"
+    return "; ".join(map(str, claim.matches)) or (None if isinstance(claim.computed, str) else "nothing that was tried")

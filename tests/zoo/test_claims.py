@@ -60,31 +60,6 @@ def test_rows_of_googlenets_table_that_nothing_makes_stay_listed(of, value, at):
     assert [] == made_by("googlenet_2014", of, value, at)
 
 
-@pytest.mark.parametrize(
-    ("model", "value"),
-    [
-        ("vgg16", "138,357,544"),
-        ("mobilenet_v2", "3,538,984"),
-        ("densenet121", "8,062,504"),
-        ("mobilenet_v1", "4,253,864"),
-    ],
-)
-def test_the_totals_of_keras_are_reproduced_with_its_own_way_of_counting(model, value):
-    (claim,) = (claim for claim in cnnprof.claims(model).claims if claim.fact.of == "keras_params")
-
-    assert (value, True) == (claim.shown, claim.reproduced)
-
-
-@pytest.mark.parametrize(
-    ("model", "more"), [("resnet50_v1", 26_560), ("inception_v3_no_aux", -17_216), ("efficientnet_b0", 7)]
-)
-def test_keras_own_networks_differ_by_what_the_reason_says(model, more):
-    (claim,) = (claim for claim in cnnprof.claims(model).claims if claim.fact.of == "keras_params")
-
-    assert int(claim.fact.value.replace(",", "")) == claim.computed + more
-    assert f"{abs(more):,}" in claim.fact.why
-
-
 # The decks
 
 

@@ -81,7 +81,14 @@ def test_a_count_of_another_kind_explains_nothing(of, value, tmp_path):
         ("5e3", []),  # MACs of 5,328 round to it
         ("1e4", []),  # one digit is too few for FLOPs, 10,656, cut off, and for anything but the MACs themselves
         ("1.0e4", []),  # two digits are still too few for another count that is cut off
-        ("1.1e4", ["net: FLOPs, 2 per MAC, 10,656", "net: operations, 10,944"]),
+        (
+            "1.1e4",
+            [
+                "net: FLOPs, 2 per MAC, 10,656",
+                "net: operations, 10,944",
+                "net: FLOPs as calflops adds them up, 11,088",
+            ],
+        ),
         ("1.06e4", ["net: FLOPs, 2 per MAC, 10,656, cut off"]),
     ],
 )
@@ -108,6 +115,12 @@ def test_a_layers_figure_is_looked_for_in_that_layer(tmp_path):
 def test_what_is_reproduced_or_no_number_is_not_looked_for(tmp_path):
     assert (True, []) == (claim(tmp_path, "macs", "5,328").reproduced, matches(tmp_path, "macs", "5,328"))
     assert (False, []) == (claim(tmp_path, "output", "4x4").reproduced, matches(tmp_path, "output", "4x4"))
+
+
+def test_a_shape_or_a_receptive_field_is_looked_for_in_the_other_forms(tmp_path):
+    assert ["net_wide: output, 40x6x6"] == matches(tmp_path, "output", "40x6x6", "conv2d")
+    assert [] == matches(tmp_path, "output", "9x6x6", "conv2d")  # another member, not a form
+    assert [] == matches(tmp_path, "rf", "5/1/0", "conv2d")
 
 
 def test_a_network_whose_file_is_gone_has_no_family(tmp_path):
