@@ -65,10 +65,12 @@ def call(target: str, request: Any, *, python: str = sys.executable, deadline_s:
         WorkerError: the child died, ended without an answer, ran out of memory (``worker-died``, ``worker-memory``) or
             took too long (``worker-timeout``).
         RemoteError: the function raised anything else.
+        TypeError: the request is nothing that JSON can hold.
     """
     job = _Job(target, request, sys.path if python == sys.executable else [], os.urandom(16).hex())
+    question = json.dumps(job).encode() + b"\n"
     with _child(python) as child:
-        talk = _Talk(child, job)
+        talk = _Talk(child, job.mark, question)
         talk.start()
         talk.answered.wait(deadline_s)
         late = not talk.answered.is_set()
@@ -114,13 +116,14 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
 class _Talk(threading.Thread):
     """Writes the request and reads until the child closes its side; waiting for a thread works on every system."""
 
-    def __init__(self, child: subprocess.Popen[bytes], job: _Job) -> None:
+    def __init__(self, child: subprocess.Popen[bytes], mark: str, question: bytes) -> None:
         super().__init__(daemon=True)
         self.answered = threading.Event()
         """Set with the reply, or when there can be none any more."""
         self.reply: dict[str, Any] | None = None
         self._child = child
-        self._job = job
+        self._mark = mark.encode()
+        self._question = question
 
     def run(self) -> None:
         with suppress(OSError, ValueError):  # a child that is dead, or streams that are closed: no reply
@@ -130,13 +133,13 @@ class _Talk(threading.Thread):
 
     def _ask(self, stream: IO[bytes] | None) -> None:
         if stream is not None:
-            stream.write(json.dumps(self._job).encode() + b"\n")
+            stream.write(self._question)
             stream.flush()  # and stays open: its end tells the child that this process is gone
 
     def _listen(self, stream: IO[bytes] | None) -> None:
         for line in stream or ():
-            if line.startswith(self._job.mark.encode()):
-                self.reply = json.loads(line[len(self._job.mark) :])
+            if line.startswith(self._mark):
+                self.reply = json.loads(line[len(self._mark) :])
                 self.answered.set()
             elif sys.stderr is not None:  # printed before the child had moved its output away
                 sys.stderr.write(line.decode(errors="replace"))

@@ -14,14 +14,28 @@ from cnnprof.errors import UsageError
 from cnnprof.model.graph import Graph
 from cnnprof.readers.overrides import Overrides
 
+CODE = r"(?!(keras|torchvision|timm):)[^\W\d]\w*(\.\w+)*:[^\W\d]\w*(\.\w+)*$"
+"""A name that is imported and run: package.module:attribute."""
+WEIGHTS = (
+    r"(?i).*\.(pth?|pkl|pickle|ckpt|bin|joblib|safetensors|h5|hdf5|np[yz]|onnx|prototxt|caffemodel|pb|tflite|keras)$"
+)
+"""A file of another program: weights, a pickle, a network in its own format."""
 READERS: tuple[tuple[str, str], ...] = (
     # INPUT first, in brackets or not, unless what follows makes it a file's name (input.yaml, input/net.yaml).
     (r"(?i)\s*[\[(]?\s*INPUT(?![\w./\\])(?!.*\.[a-z]\w*(#\S*)?\s*$)", "cnnprof.readers.spec:read_pattern"),
     (r"-$", "cnnprof.readers.spec:read_stdin"),
     (r"(?i).*\.(ya?ml|json)(#[^#]*)?$", "cnnprof.readers.spec:read_file"),
+    (r"(torchvision|timm):", "cnnprof.readers.imported.reader:read_named"),
+    (CODE, "cnnprof.readers.imported.reader:read_named"),
+    (WEIGHTS, "cnnprof.readers.imported.reader:refuse_file"),
     (r".*/", "cnnprof.readers.spec:read_file"),
     (r"\w+$", "cnnprof.readers.spec:read_zoo"),
 )
+
+
+def runs_code(model: str) -> bool:
+    """Return whether reading ``model`` imports and runs code of the user's."""
+    return re.match(CODE, model, re.DOTALL) is not None
 
 
 def read(model: str, overrides: Overrides) -> Graph:
@@ -38,7 +52,7 @@ def read(model: str, overrides: Overrides) -> Graph:
             return reader(model, overrides)
     raise UsageError(
         f"{model!r} is not the name of a model",
-        hint="a model is a zoo name (cnnprof zoo), a .yaml or .json file, '-', or a pattern such as "
-        "'INPUT 3x32x32 -> CONV3-64 -> RELU -> FC-10'",
+        hint="a model is a zoo name (cnnprof zoo), a .yaml or .json file, '-', torchvision:NAME, timm:NAME, "
+        "package.module:attribute, or a pattern such as 'INPUT 3x32x32 -> CONV3-64 -> RELU -> FC-10'",
         code="unknown-model",
     )

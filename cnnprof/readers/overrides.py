@@ -86,7 +86,7 @@ def _by_name(given: str | Sequence[int] | Mapping[str, Any] | None) -> dict[str 
     if given is None:
         return {}
     if isinstance(given, Mapping):
-        return dict(given)
+        return {name: value for name, value in given.items()}  # noqa: C416 a name may be None in what is returned
     if isinstance(given, str) and "=" in given:
         parts = (part.partition("=") for part in given.split(","))
         return {name.strip(): shape for name, _, shape in parts}

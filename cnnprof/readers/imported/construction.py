@@ -1,0 +1,87 @@
+"""Modules made without memory for their weights: each parameter goes to the meta device when it is registered.
+
+A default device of meta would do the same for parameters, but constructors compute with tensors too: RegNet reads its
+widths from ``torch.linspace``, Swin its stochastic depth. Those stay real here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from cnnprof.readers.imported.meta import MOST_KEPT
+
+if TYPE_CHECKING:
+    import torch
+
+T = TypeVar("T")
+
+
+def construct(make: Callable[[], T]) -> T:
+    """Return what ``make`` makes, where it can be without weights; initialising a parameter then does nothing.
+
+    A constructor that looks into a parameter cannot do without: it is called once more, with everything real.
+    """
+    try:
+        with _without_weights():
+            return make()
+    except (RuntimeError, NotImplementedError, TypeError) as error:
+        if "meta" not in str(error).lower():
+            raise
+    return make()
+
+
+@contextmanager
+def _without_weights() -> Iterator[None]:
+    """Have parameters, and buffers too large to be tables, on the meta device as soon as a module gets them."""
+    from torch import nn
+
+    parameter, buffer = nn.Module.register_parameter, nn.Module.register_buffer
+    sent = _Sent()
+
+    def register_parameter(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
+        parameter(self, name, param if param is None else sent.parameter(param))
+
+    def register_buffer(
+        self: nn.Module,
+        name: str,
+        tensor: torch.Tensor | None,
+        persistent: bool = True,  # noqa: FBT001, FBT002 torch's
+    ) -> None:
+        buffer(self, name, tensor if tensor is None else sent.buffer(tensor), persistent)
+
+    nn.Module.register_parameter, nn.Module.register_buffer = register_parameter, register_buffer
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter, nn.Module.register_buffer = parameter, buffer
+
+
+class _Sent:
+    """What went to the meta device: a tensor that is registered twice stays one."""
+
+    def __init__(self) -> None:
+        from torch.utils.weak import WeakIdKeyDictionary
+
+        self._copies = WeakIdKeyDictionary()
+
+    def parameter(self, tensor: torch.nn.Parameter) -> torch.nn.Parameter:
+        """Return a parameter like it; one of another class, lazy ones among them, as it is."""
+        import torch
+
+        if type(tensor) is not torch.nn.Parameter or tensor.is_meta:
+            return tensor
+        if tensor not in self._copies:
+            made = torch.nn.Parameter(torch.empty_like(tensor, device="meta"), tensor.requires_grad)
+            made.__dict__.update(tensor.__dict__)  # marks that optimizers look for
+            self._copies[tensor] = made
+        found: torch.nn.Parameter = self._copies[tensor]
+        return found
+
+    def buffer(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a large buffer without its contents; a small one may be a table that the forward looks into."""
+        import torch
+
+        small = type(tensor) is not torch.Tensor or tensor.numel() * tensor.element_size() <= MOST_KEPT
+        return tensor if small else tensor.to("meta")
