@@ -84,5 +84,6 @@ def refreshed(text: str) -> str:
 
 
 if __name__ == "__main__":
-    # python -m tests.docs.pages: write the present output of every command into the README.
-    (ROOT / "README.md").write_text(refreshed((ROOT / "README.md").read_text(encoding="utf-8")), encoding="utf-8")
+    # python -m tests.docs.pages: write the present output of every command into these pages.
+    for each in (ROOT / "README.md", ROOT / "docs" / "claims.md"):
+        each.write_text(refreshed(each.read_text(encoding="utf-8")), encoding="utf-8")
