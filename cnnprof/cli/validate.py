@@ -112,13 +112,26 @@ def _run(models: Sequence[str], asked: Options, attempts: Attempts, results: lis
     from cnnprof import api
 
     values = settings(asked.given)
-    reference = None if asked.against is None else api.reference(asked.against, input=asked.size)
+    reference = _reference(asked)
     with _progress(asked, len(models)) as advance:
         for model in models:
             advance(model)
             graph: Graph | None = attempts(model, api.load, model, input=asked.size, set=values, free=api.FREE_SIZE)
             if graph is not None:
                 results.append(api.validate(graph, against=reference, checks=asked.checks))
+
+
+def _reference(asked: Options) -> str | Graph | None:
+    """Return what ``--against`` names; a name that nothing answers to is refused before any work."""
+    if asked.against is None:
+        return None
+    from cnnprof import api
+    from cnnprof.validator import check_reference
+
+    found = api.reference(asked.against, input=asked.size)
+    if isinstance(found, str):
+        check_reference(found)
+    return found
 
 
 def _progress(asked: Options, count: int) -> Any:

@@ -39,6 +39,8 @@ WITHOUT_TORCH = ("facts", "network")
 """Checks that count and compare only."""
 LIBRARIES = ("torchvision",)
 """Whose networks can be a reference, ``torchvision:resnet50``."""
+WITH_REFERENCE = ("reference", "memory")
+"""Checks that ask such a network."""
 PACKAGES = ("fvcore", *LIBRARIES)
 """What is asked besides torch, by the first word of a figure's ``by``."""
 
@@ -55,7 +57,7 @@ def validate(
     graph: Graph,
     *,
     against: str | Graph | None = None,
-    checks: Sequence[str] | None = None,
+    checks: str | Sequence[str] | None = None,
     claims: Claims | None = None,
 ) -> Validation:
     """Return every figure of ``graph`` beside the truth.
@@ -68,13 +70,14 @@ def validate(
         claims: returns the published figures of an analysis, each with whether it is reproduced.
 
     Raises:
-        UsageError: an unknown check, or one that has nothing to compare with.
+        UsageError: an unknown check, one that has nothing to compare with, or none that asks ``against``.
         MissingPackageError: torch is not installed; what else is missing fails its own check.
         Interrupted: Ctrl-C.
     """
     other = against if isinstance(against, Graph) else None
     case = Case(graph, against if isinstance(against, str) else _reference(graph), other, claims)
-    chosen = _chosen(checks, case)
+    chosen = _chosen((checks,) if isinstance(checks, str) else checks, case)
+    _check_asked(against, chosen)
     if set(chosen) - set(WITHOUT_TORCH):
         _check_torch()
     figures: list[Figure] = []
@@ -102,6 +105,32 @@ def _chosen(checks: Sequence[str] | None, case: Case) -> list[str]:
     return [name for name in CHECKS if name in checks]
 
 
+def _check_asked(against: str | Graph | None, chosen: Sequence[str]) -> None:
+    """Raise UsageError where somebody named a reference that no check looks at: all would seem equal to it."""
+    asking = ("network",) if isinstance(against, Graph) else WITH_REFERENCE
+    name = against.name if isinstance(against, Graph) else against
+    if against is not None and not set(asking) & set(chosen):
+        raise UsageError(
+            f"none of these checks compares with {name}", hint=f"add {asking[0]} to --checks", code="no-check"
+        )
+
+
+def check_reference(name: str) -> None:
+    """Do nothing where ``torchvision:NAME`` can be made, or its library is missing: then its checks fail and say so.
+
+    Raises:
+        UsageError: the library has no such network, or refuses its arguments.
+    """
+    from cnnprof.validator.reference import reference
+
+    try:
+        reference(name)
+    except MissingPackageError:
+        pass
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{name} cannot be made: {error}", code="unknown-model") from error
+
+
 def _check_torch() -> None:
     try:
         importlib.import_module("torch")
@@ -127,18 +156,20 @@ def _validation(case: Case, chosen: Sequence[str], figures: Sequence[Figure]) ->
 
 
 def _run(name: str, case: Case) -> list[Figure]:
-    """Return what a check finds; one that fails costs its own figures only."""
+    """Return what a check finds; where it fails, what it had found until then."""
     module, _, function = CHECKS[name].partition(":")
     check: Check = getattr(importlib.import_module(module), function)
+    figures: list[Figure] = []
     try:
-        return list(check(case))
+        for figure in check(case):
+            figures.append(figure)  # noqa: PERF402 one by one: the next may fail
     except CnnprofError as error:
-        return [_failed(name, f"{error.message} ({error.hint})" if error.hint else error.message)]
+        figures.append(_failed(name, f"{error.message} ({error.hint})" if error.hint else error.message, case))
     except Exception as error:  # noqa: BLE001 what torch raises is part of the result
-        return [_failed(name, f"{type(error).__name__}: {error}")]
+        figures.append(_failed(name, f"{type(error).__name__}: {error}", case))
+    return figures
 
 
-def _failed(name: str, message: str) -> Figure:
-    return Figure(
-        check=name, what="the check itself", ours=None, theirs=None, verdict="failed", by="torch", note=message
-    )
+def _failed(name: str, message: str, case: Case) -> Figure:
+    asked = {"reference": case.against, "fvcore": "fvcore", "facts": "the specification"}.get(name) or "torch"
+    return Figure(check=name, what="the check itself", ours=None, theirs=None, verdict="failed", by=asked, note=message)

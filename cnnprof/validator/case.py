@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cnnprof import analyzer, builder
+from cnnprof.errors import UsageError
 from cnnprof.model.analysis import Analysis
 from cnnprof.model.graph import Graph, Shape
+from cnnprof.units import dimensions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,6 +99,16 @@ class Case:
     def part(self, name: str) -> torch.nn.Module:
         """Return the submodule of a node."""
         return self.on_meta.get_submodule(self.on_meta.paths[name])
+
+
+@contextmanager
+def asking(name: str, graph: Graph) -> Iterator[None]:
+    """Say of a reference that breaks which one it was, and on what input; a network of another kind takes others."""
+    try:
+        yield
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        size = " + ".join(dimensions(each.shape) for each in graph.inputs)
+        raise UsageError(f"{name} does not run on {size}: {error}") from error
 
 
 def without_memory(graph: Graph) -> Any:

@@ -41,6 +41,6 @@ def _verdict(claim: Claim) -> Verdict:
 
 def _note(claim: Claim) -> str | None:
     if not claim.agrees:
-        word = "is said to hold" if claim.fact.holds else "is said not to hold, but does"
+        word = "is said to hold, but does not" if claim.fact.holds else "is said not to hold, but does"
         return f"the specification is wrong about it: {word}"
     return claim.fact.why if not claim.fact.holds else None

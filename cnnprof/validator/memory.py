@@ -10,7 +10,7 @@ from cnnprof import analyzer
 from cnnprof.analyzer import OPTIMIZERS
 from cnnprof.model.memory import Optimizer, TrainingMemory
 from cnnprof.model.validation import Figure, Verdict
-from cnnprof.validator.case import Case, without_memory
+from cnnprof.validator.case import Case, asking, without_memory
 from cnnprof.validator.fake import fake_inputs, fake_tensors, on_fakes, total, tracker
 from cnnprof.validator.kept import saved
 
@@ -25,6 +25,8 @@ _ANEW = (
     "gradients that are added up take new memory only where a dispatch mode watches, as the tracker does "
     "(can_accumulate_inplace); counted like that, ours is equal"
 )
+_HELD = "its variables hold tensors that nobody reads any more: no bound"
+_ORDER = "it holds less: it runs branches in another order, or layers in place: no bound"
 _LAYOUT = "no workspace, and no copies of gradients whose layout is not their parameter's"
 
 
@@ -170,18 +172,26 @@ def _inference(case: Case, network: Network) -> Figure:
 
 
 def _eager(case: Case) -> Figure:
-    """Compare with the forward of the reference network, which holds what its author's variables hold."""
+    """Compare with the forward of the reference network, which holds what its author's variables hold.
+
+    What another network holds says nothing: it differs.
+    """
     from cnnprof.validator.reference import reference
 
     by = str(case.against)
     module = reference(by)
-    with fake_tensors():
+    with fake_tensors(), asking(by, case.graph):
         theirs = inference_peak(Network(on_fakes(module), fake_inputs(case, case.batch)))
-    ours = case.analysis.memory.peak_bytes
-    note = "its variables hold tensors that nobody reads any more: no bound"
+    ours, params = case.analysis.memory.peak_bytes, sum(each.numel() for each in module.parameters())
+    verdict: Verdict = "equal"
+    note = None
+    if params != case.analysis.totals.params:
+        verdict, note = "differs", f"another network, of {params:,} parameters"
+    elif ours != theirs:
+        verdict, note = "explained", _HELD if ours < theirs else _ORDER
     return Figure(
         check="memory", what="peak bytes of an inference, as it is programmed", ours=ours, theirs=theirs,
-        verdict="equal" if ours == theirs else "explained", by=by, note=None if ours == theirs else note,
+        verdict=verdict, by=by, note=note,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from cnnprof.model.plain import replace
 from cnnprof.model.validation import BROKEN, Figure, Verdict, compared
 from cnnprof.units import dimensions
 from cnnprof.validator.alignment import Alignment, Owner, align, trace
-from cnnprof.validator.case import BATCH, Case
+from cnnprof.validator.case import BATCH, Case, asking
 from cnnprof.validator.divergence import (
     BOUND,
     Divergence,
@@ -82,7 +82,9 @@ def _figures(case: Case, graph: Graph) -> Iterator[Figure]:
     theirs, ours = reference(by), builder.build(graph, device="meta")
     dropped = _dropout_of(theirs)
     meta = Case(graph).inputs("meta")
-    mine, others = trace(ours, meta), trace(theirs, meta)
+    mine = trace(ours, meta)
+    with asking(by, graph):
+        others = trace(theirs, meta)
     alignment = align(mine, others)
     twins = Twins(graph, ours, theirs, alignment, Case(graph).inputs())
     draw(theirs, others)

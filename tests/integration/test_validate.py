@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,7 +14,7 @@ from cnnprof.layers.conv import Conv2d
 from cnnprof.layers.norm import BatchNorm2d
 from cnnprof.model.graph import Edge, Graph, Input, Node, TensorSpec
 from cnnprof.model.plain import replace
-from cnnprof.model.validation import Figure, Validation
+from cnnprof.model.validation import Figure, Validation, compared
 from tests.helpers.processes import cnnprof as run
 
 ARGS = {"out_channels": 4, "kernel_size": 3, "padding": 1}
@@ -154,6 +155,29 @@ def test_a_layer_that_breaks_costs_the_checks_that_run_it_only(lie):
     assert "RuntimeError: it broke" == validation.figures[0].note
 
 
+def test_a_check_that_breaks_half_way_keeps_what_it_had_found(monkeypatch):
+    def breaking(_case: object) -> Iterator[Figure]:
+        yield compared("macs", "FLOPs of a forward", 1, 1)
+        raise RuntimeError("it broke")
+
+    monkeypatch.setattr("cnnprof.validator.work.forward", breaking)
+    found = cnnprof.validate("lenet5", checks="macs").figures
+
+    assert [("equal", None), ("failed", "RuntimeError: it broke")] == [(each.verdict, each.note) for each in found]
+
+
+def test_a_check_that_fails_names_whom_it_asked(monkeypatch):
+    def breaking(_case: object) -> Iterator[Figure]:
+        raise RuntimeError("it broke")
+        yield
+
+    for name in ("shapes:check", "reference:check", "fvcore:check", "facts:check"):
+        monkeypatch.setattr(f"cnnprof.validator.{name.replace(':', '.')}", breaking)
+    found = cnnprof.validate("resnet18", checks=["shapes", "reference", "fvcore", "facts"]).figures
+
+    assert ["torch", "torchvision:resnet18", "fvcore", "the specification"] == [figure.by for figure in found]
+
+
 @pytest.mark.parametrize(
     "model", ["lenet5", "resnet20", "inception_module", "INPUT 3x16x16 -> [CONV3-8 -> RELU]*2 -> POOL2 -> FC-10"]
 )
@@ -212,8 +236,8 @@ def test_the_command_exits_with_1_where_a_specification_claims_what_is_not_so(tm
     done = run("validate", "net.yaml", "--checks", "parameters,facts", cwd=tmp_path)
 
     assert (1, "") == (done.code, done.err)
-    assert "net, 4 figures: 3 equal, 1 differs" == done.out.splitlines()[0]
-    assert "params (wrong): the specification is wrong about it: is said to hold" in done.out
+    assert "net, 7 figures: 6 equal, 1 differs" == done.out.splitlines()[0]
+    assert "params (wrong): the specification is wrong about it: is said to hold, but does not" in done.out
 
 
 def test_the_lie_about_work_is_one():

@@ -48,7 +48,7 @@ def test_a_figure_of_a_layer_names_it_and_one_that_does_not_hold_says_why():
 def test_a_wrong_word_about_a_figure_is_said():
     first, second = figures(fact("params", "1"), fact("params", "2,682", holds=False))
 
-    assert "the specification is wrong about it: is said to hold" == first.note
+    assert "the specification is wrong about it: is said to hold, but does not" == first.note
     assert "the specification is wrong about it: is said not to hold, but does" == second.note
 
 

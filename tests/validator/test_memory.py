@@ -17,7 +17,7 @@ from cnnprof.model.validation import Figure
 from cnnprof.validator import validate
 from cnnprof.validator.case import BATCH, Case
 from cnnprof.validator.fake import fake_inputs, fake_tensors, on_fakes, total, tracker
-from cnnprof.validator.memory import Network, forward_and_backward, made, training_peaks
+from cnnprof.validator.memory import Network, check, forward_and_backward, made, training_peaks
 
 TRAINING = [f"peak bytes of a training step, {name}" for name in ("sgd", "momentum", "adam")]
 KEPT, INFERENCE = "bytes kept for the backward", "peak bytes of an inference"
@@ -30,9 +30,9 @@ NETWORKS = {
 }
 
 
-def figures(graph: Graph) -> dict[str, Figure]:
+def figures(graph: Graph, against: str | None = None) -> dict[str, Figure]:
     """Return what the check finds, by what is compared."""
-    return {figure.what: figure for figure in validate(graph, checks=["memory"]).figures}
+    return {figure.what: figure for figure in validate(graph, against=against, checks=["memory"]).figures}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -61,6 +61,28 @@ def test_a_forward_that_keeps_variables_needs_more_and_has_no_bound():
     )  # fmt: skip
     assert -0.105 == pytest.approx(found[EAGER].error, abs=1e-4)
     assert found[EAGER].note.endswith(": no bound")
+
+
+def test_a_reference_may_hold_less_where_it_runs_the_auxiliary_head_last():
+    case = Case(cnnprof.load("fcn_resnet50", input="3x65x65"), "torchvision:fcn_resnet50")
+    *_, found = check(case)
+
+    assert ("explained", EAGER) == (found.verdict, found.what)
+    assert found.ours > found.theirs
+    assert "it holds less: it runs branches in another order, or layers in place: no bound" == found.note
+
+
+def test_what_another_network_holds_differs_and_is_not_explained():
+    found = figures(cnnprof.load("resnet34"), against="torchvision:resnet18")[EAGER]
+
+    assert ("differs", "another network, of 11,689,512 parameters") == (found.verdict, found.note)
+
+
+def test_a_reference_that_does_not_run_costs_its_own_figure_only():
+    found = figures(cnnprof.load("lenet5"), against="torchvision:resnet18")
+
+    assert [*["equal"] * 5, "failed"] == [figure.verdict for figure in found.values()]
+    assert found["the check itself"].note.startswith("torchvision:resnet18 does not run on 1×32×32: ")
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])

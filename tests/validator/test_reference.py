@@ -350,6 +350,13 @@ def test_a_reference_that_is_not_there_fails_the_check_and_says_what_to_write(ag
     assert words in found.note
 
 
+def test_a_reference_that_takes_no_such_input_is_named_with_it():
+    found = figures(cnnprof.load("lenet5"), "torchvision:resnet18")["the check itself"]
+
+    assert ("failed", "torchvision:resnet18") == (found.verdict, found.by)
+    assert found.note.startswith("torchvision:resnet18 does not run on 1×32×32: ")
+
+
 def test_without_torchvision_the_check_fails_and_says_how_to_get_it(monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
         monkeypatch.delitem(sys.modules, name)

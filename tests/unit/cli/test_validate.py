@@ -135,6 +135,21 @@ def test_a_reference_that_is_not_there_is_refused_before_any_work(asked, capsys)
     assert [] == asked
 
 
+@pytest.mark.parametrize(
+    ("against", "words"),
+    [
+        ("torchvision:resnet51", "error[unknown-model] torchvision has no "),
+        ("torchvision:", "error[unknown-model] torchvision has no "),
+        ("torchvision:resnet18(__import__('os'))", "error[unknown-model] torchvision has no "),
+        ("torchvision:resnet18(classes=3)", "torchvision:resnet18(classes=3) cannot be made: "),
+    ],
+)
+def test_a_network_that_torchvision_has_not_is_refused_before_any_work(against, words, asked, capsys):
+    assert 2 == main(["validate", "tiny.yaml", "--against", against])
+    assert words in capsys.readouterr().err
+    assert [] == asked
+
+
 def test_a_size_that_is_left_open_is_64(monkeypatch):
     graphs = []
     monkeypatch.setattr(
@@ -162,6 +177,11 @@ def test_analyze_still_asks_for_a_size_that_is_left_open(capsys):
         (["--all", "--input", "3x8x8"], "--all validates the zoo as it is"),
         (["tiny.yaml", "--checks", "shape"], "there is no check 'shape'; did you mean 'shapes'?"),
         (["tiny.yaml", "--checks", "network"], "the check 'network' needs another network"),
+        (["tiny.yaml", "--checks", "facts", "--against", "vgg16"], "none of these checks compares with vgg16"),
+        (
+            ["tiny.yaml", "--checks", "shapes", "--against", "torchvision:vgg16"],
+            "none of these checks compares with torchvision:vgg16\n  hint: add reference to --checks",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments, message, capsys):
