@@ -46,6 +46,7 @@ class Refused(Exception):  # noqa: N818 the answer of torch, and no error of our
 
 def compare(drawn: Drawn) -> list[Figure]:
     """Return every figure of a network beside torch's; a check that torch refuses for a known reason has none."""
+    torch.manual_seed(0)  # what gradients are asked with: the same network has the same figures
     case = Case(drawn.graph, batch=drawn.batch)
     figures: list[Figure] = []
     overwritten = any(note.code == "overwritten" for note in case.analysis.notes)
