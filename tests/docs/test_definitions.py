@@ -1,4 +1,4 @@
-"""docs/definitions.md is complete and true: every column is defined, every example runs, every named test exists."""
+"""docs/definitions.md is complete and true: every number is defined and in the table, every named test exists."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 
 from cnnprof.model.analysis import Totals
 from cnnprof.report.columns import LAYER_COLUMNS
-from tests.docs.pages import PAGES, ROOT
+from cnnprof.report.totals import _OTHER_TOOLS, _TOTALS
+from tests.docs.pages import PAGES, ROOT, section
 
 PAGE = (ROOT / "docs" / "definitions.md").read_text(encoding="utf-8")
 QUANTITIES = {"count", "bytes", "sizes", "fraction", "ratio"}
@@ -41,6 +42,43 @@ def test_every_total_is_defined():
 
 def test_a_quantity_without_a_definition_is_noticed():
     assert {"energy"} == undefined({"energy", "macs"})
+
+
+TABLE = section(PAGE, "Every number and what it was checked against")
+
+
+def lines_of(table: str) -> dict[str, list[str]]:
+    """Return, by every name in the first cell of a line, the line's other cells."""
+    found: dict[str, list[str]] = {}
+    for line in table.splitlines():
+        first, *cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] or [""]
+        found |= dict.fromkeys(re.findall(r"`(\w+)`", first), cells)
+    return found
+
+
+def numbers_of_the_report() -> set[str]:
+    """Return the columns, and the sums that are no column."""
+    return {*LAYER_COLUMNS, *Totals.__struct_fields__, *(name for name, _, _ in (*_TOTALS, *_OTHER_TOOLS))} - {"events"}
+
+
+def test_every_number_of_the_report_is_in_the_table():
+    table = lines_of(TABLE)
+
+    assert set() == numbers_of_the_report() - set(table)
+    assert {"transfers", "saved_bytes"} == set(table) - numbers_of_the_report()
+
+
+def test_every_number_in_the_table_says_what_it_is_what_it_was_checked_against_and_how_closely():
+    table = lines_of(TABLE)
+
+    assert {3} == {len(cells) for cells in table.values()}
+    assert ["unknown_ops"] == [name for name, cells in table.items() if not all(cells)]
+
+
+def test_a_number_that_the_table_lacks_is_noticed():
+    lines = [line for line in TABLE.splitlines() if "`intensity`" not in line]
+
+    assert {"intensity"} == numbers_of_the_report() - set(lines_of("\n".join(lines)))
 
 
 def existing_tests() -> set[str]:
