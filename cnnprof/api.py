@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cnnprof import analyzer, bindings, readers
 from cnnprof.errors import UsageError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FREE_SIZE = 64
 """What ``validate`` takes for an axis that a specification leaves open."""
+Model: TypeAlias = "str | os.PathLike[str] | Graph | torch.nn.Module"
 InputSize = str | Sequence[int] | Mapping[str, Any] | None
 
 
@@ -40,7 +41,7 @@ class ZooEntry(Plain, frozen=True, kw_only=True):
 
 
 def load(
-    model: str | os.PathLike[str],
+    model: str | os.PathLike[str] | torch.nn.Module,
     *,
     input: InputSize = None,  # noqa: A002 - the flags' names
     set: Mapping[str, Any] | None = None,  # noqa: A002
@@ -49,26 +50,33 @@ def load(
     """Return the network that ``model`` names, as plain data.
 
     Args:
-        model: a zoo name, a specification's path (``net.yaml``, ``net.yaml#variant``), ``-`` for standard input, or a
-            one-line pattern.
-        input: another input size without the batch: ``"3x224x224"``, ``(3, 224, 224)`` or sizes by input name.
-        set: other values for the specification's parameters.
+        model: a zoo name, a specification's path (``net.yaml``, ``net.yaml#variant``), ``-`` for standard input, a
+            one-line pattern, ``torchvision:NAME``, ``timm:NAME``, ``package.module:attribute`` (which is imported and
+            run, in a process of its own), or an ``nn.Module``, which is followed here and stays as it is.
+        input: another input size without the batch: ``"3x224x224"``, ``(3, 224, 224)`` or sizes by input name, with a
+            dtype if need be: ``"77:int64"``.
+        set: other values for the specification's parameters, or for arguments of torchvision's or timm's function.
         free: size of the axes that the specification leaves open, where ``input`` says nothing; by default an error.
 
     Raises:
         UsageError: nothing answers to the name, or ``input`` or ``set`` do not fit.
         SpecError: the specification is refused, with all its problems.
+        MissingPackageError: what the network is written with is not installed.
+        WorkerError: imported code crashed or hung.
     """
-    if not isinstance(model, str | os.PathLike):
-        raise UsageError(
-            f"a model is a name, a path, a pattern or a Graph, got {type(model).__name__}", code="unknown-model"
-        )
     overrides = Overrides(params=dict(set or {}), inputs=parse_inputs(input), dtypes=parse_dtypes(input), free=free)
-    return readers.read(os.fspath(model), overrides)
+    if isinstance(model, str | os.PathLike):
+        return readers.read(os.fspath(model), overrides)
+    if readers.is_module(model):
+        return readers.read_module(model, overrides)
+    raise UsageError(
+        f"a model is a name, a path, a pattern, an nn.Module or a Graph, got {type(model).__name__}",
+        code="unknown-model",
+    )
 
 
 def _graph(
-    model: str | os.PathLike[str] | Graph,
+    model: Model,
     size: InputSize,
     values: Mapping[str, Any] | None,
     free: int | None = None,
@@ -86,7 +94,7 @@ def _graph(
 
 
 def analyze(  # noqa: PLR0913 the options of the command, by name
-    model: str | os.PathLike[str] | Graph,
+    model: Model,
     *,
     batch: int = 1,
     input: InputSize = None,  # noqa: A002 - the flags' names
@@ -143,7 +151,7 @@ def analyze(  # noqa: PLR0913 the options of the command, by name
 
 
 def build(
-    model: str | os.PathLike[str] | Graph,
+    model: Model,
     *,
     input: InputSize = None,  # noqa: A002 - the flags' names
     set: Mapping[str, Any] | None = None,  # noqa: A002
@@ -201,7 +209,7 @@ def peak_bytes(analysis: Analysis) -> int:
 
 
 def transfer_learning(  # noqa: PLR0913 the options of the command, by name
-    model: str | os.PathLike[str] | Graph,
+    model: Model,
     *,
     classes: int | None = None,
     last: int | None = None,
@@ -243,7 +251,7 @@ def transfer_learning(  # noqa: PLR0913 the options of the command, by name
 
 
 def validate(
-    model: str | os.PathLike[str] | Graph,
+    model: Model,
     *,
     against: str | Graph | None = None,
     checks: Sequence[str] | None = None,
@@ -266,11 +274,13 @@ def validate(
         MissingPackageError: torch is not installed.
         KeyboardInterrupt: with the figures found until then, a Validation, as ``.partial``.
     """
-    from cnnprof import validator
+    from cnnprof import builder, validator
     from cnnprof.published import check
 
     graph = _graph(model, input, set, FREE_SIZE)
     other = reference(against, input=input) if isinstance(against, str) else against
+    if not isinstance(other, Graph):
+        builder.check_buildable(graph)
     return validator.validate(graph, against=other, checks=checks, claims=check.check)
 
 
@@ -288,7 +298,7 @@ def reference(against: str, *, input: InputSize = None) -> str | Graph:  # noqa:
     return load(against, input=input, free=FREE_SIZE)
 
 
-def claims(model: str | os.PathLike[str] | Graph) -> Ledger:
+def claims(model: Model) -> Ledger:
     """Return every figure published about a network beside what is counted, and what else makes those that differ.
 
     Args:
@@ -304,7 +314,7 @@ def claims(model: str | os.PathLike[str] | Graph) -> Ledger:
 
 
 def conventions(
-    model: str | os.PathLike[str] | Graph,
+    model: Model,
     *,
     input: InputSize = None,  # noqa: A002 - the flags' names
     set: Mapping[str, Any] | None = None,  # noqa: A002
@@ -336,7 +346,7 @@ def errata() -> tuple[Erratum, ...]:
 
 
 def explain(
-    model: str | os.PathLike[str] | Graph,
+    model: Model,
     layer: str,
     *,
     batch: int = 1,

@@ -14,6 +14,7 @@ from cnnprof.builder.tree import plant
 from cnnprof.errors import LayerError, MissingPackageError, UsageError
 from cnnprof.layers import REGISTRY, Layer, of
 from cnnprof.layers.base import text
+from cnnprof.layers.recorded import PREFIX
 from cnnprof.model.graph import Edge, Graph, Node, TensorSpec
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def build(graph: Graph, *, seed: int = 0, device: Any = None, dtype: Any = None)
         UsageError: no such device or dtype, or a seed that is none.
         MissingPackageError: torch, or the device, is not there.
     """
+    check_buildable(graph)
     library = _torch()
     where, kind = _device(library, device), _dtype(library, dtype)
     parts = list(_parts(graph))
@@ -61,6 +63,23 @@ def build(graph: Graph, *, seed: int = 0, device: Any = None, dtype: Any = None)
     _share_and_freeze(graph, modules)
     network: Any = _network(graph, lives, parts, modules)
     return network.to(where, kind).train()
+
+
+def check_buildable(graph: Graph) -> None:
+    """Raise unless every operation of the graph is a layer.
+
+    Raises:
+        UsageError: some were recorded while a network was imported: what they did is known, not how to do it again.
+    """
+    found = sorted({node.op for node in graph.nodes if node.op.startswith(PREFIX)})
+    if found:
+        most = 3
+        listed = ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
+        raise UsageError(
+            f"{graph.name} cannot be built again from what was seen of it, operations that are no layers: {listed}",
+            hint="it is a PyTorch module already; cnnprof counts it without building it",
+            code="not-buildable",
+        )
 
 
 def _network(graph: Graph, lives: Lives, parts: list[Part], modules: dict[str, torch.nn.Module]) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from cnnprof.cli.commands import Command
-from cnnprof.cli.parameters import complete_model, names, numbers, settings
+from cnnprof.cli.parameters import announce, complete_model, names, numbers, settings
 from cnnprof.errors import UsageError
 from cnnprof.report import FORMATS, SUFFIXES, render
 
@@ -75,12 +75,16 @@ class Options(NamedTuple):
 @click.option("--strict", is_flag=True, help="Exit with 1 where an unknown operator makes a total a lower bound.")
 @click.option("-f", "--format", "chosen", type=click.Choice(list(FORMATS)), help="How to print.")
 @click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", help="Write to FILE, format by its suffix.")
-@click.option("--quiet", is_flag=True, help="Do not name the files written.")
+@click.option("--quiet", is_flag=True, help="Do not name the files written or what is imported.")
 def analyze(**given: Any) -> int:
     """Count what every layer of a network costs.
 
     A MODEL is a name of the zoo (vgg16), a specification's path (net.yaml, net.yaml#variant), "-" for standard input,
-    or a one-line pattern such as "INPUT 3x32x32 -> [CONV3-64 -> RELU]*2 -> FC-10".
+    a one-line pattern such as "INPUT 3x32x32 -> [CONV3-64 -> RELU]*2 -> FC-10", a network of a library
+    (torchvision:resnet50, timm:resnet50), or an nn.Module as package.module:attribute. Naming an attribute imports and
+    runs its module, in a process of its own; a class or function is called without arguments.
+
+    Several inputs have names, and a dtype if need be: --input image=3x224x224,words=77:int64.
 
     One result shows its layers. Several models, batches (--batch 1,8), input sizes (--input repeated) or ways to store
     floats (--dtype float32,int8) give one line each, which --columns, --sort and --top choose from. --set, --freeze
@@ -123,6 +127,7 @@ def _results(options: Options, attempts: Attempts) -> Iterator[Analysis]:
 
     values = settings(options.settings)
     for model in options.models:
+        announce([model], quiet=options.quiet)
         for size in options.sizes or (None,):
             graph = attempts(model, api.load, model, input=size, set=values)
             if graph is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cnnprof.cli.commands import Command
-from cnnprof.cli.parameters import complete_model
+from cnnprof.cli.parameters import announce, complete_model
 from cnnprof.errors import UsageError
 from cnnprof.report import FORMATS, SUFFIXES, render
 
@@ -54,6 +54,7 @@ def _models(models: Sequence[str], found: Sequence[Target], *, quiet: bool) -> i
     from cnnprof.report.claims import claims_table
 
     attempts = Attempts()
+    announce(models, quiet=quiet)
     ledgers = [ledger for model in models if (ledger := attempts(model, api.claims, model)) is not None]
     code = 0
     if ledgers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cnnprof.cli.commands import Command
-from cnnprof.cli.parameters import complete_model, settings
+from cnnprof.cli.parameters import announce, complete_model, settings
 from cnnprof.report import FORMATS, SUFFIXES, render
 
 
@@ -39,6 +39,7 @@ def conventions(
     from cnnprof.report.conventions import conventions_table
 
     found = targets(outputs, chosen, SUFFIXES)
+    announce([model], quiet=quiet)
     said = api.conventions(model, input=size, set=settings(given), training=training)
     tables = [conventions_table(said), conventions_table(said, notes=True)]
     return deliver(

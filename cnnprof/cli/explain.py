@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from cnnprof.cli.commands import Command, did_you_mean
-from cnnprof.cli.parameters import complete_model, settings
+from cnnprof.cli.parameters import announce, complete_model, settings
 from cnnprof.errors import UsageError
 from cnnprof.report import FORMATS, SUFFIXES, render
 
@@ -94,6 +94,7 @@ def _table(options: Options, model: str) -> Table:
     from cnnprof import api
     from cnnprof.report.derivation import derivation_table
 
+    announce([model], quiet=options.quiet)
     graph = api.load(model, input=options.size, set=settings(options.settings))
     if options.layer is None:
         names = [node.name for node in graph.nodes]

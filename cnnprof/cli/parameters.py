@@ -9,11 +9,13 @@ import click
 from cnnprof.errors import CnnprofError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from click.shell_completion import CompletionItem
 
 LARGEST = 2**31 - 1
+LIBRARIES = ("torchvision:", "timm:")
+"""Whose networks can be named; which ones they have, only importing them would tell."""
 DIGITS = 20
 """More digits than these are not read: turning a million digits into a number takes long."""
 
@@ -66,14 +68,24 @@ def _value(name: str, text: str) -> Any:
     return expression.value
 
 
+def announce(models: Iterable[str], *, quiet: bool) -> None:
+    """Say what is about to be imported and run, for it is the user's own code; a name alone says nothing of that."""
+    from cnnprof.cli.streams import say
+    from cnnprof.readers import runs_code
+
+    for model in models:
+        if runs_code(model) and not quiet:
+            say(f"importing {model}, which runs its code")
+
+
 def complete_model(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the zoo's names that begin with ``incomplete``, and leave files to the shell."""
+    """Return the names that begin with ``incomplete``, of libraries their prefix, and leave files to the shell."""
     from click.shell_completion import CompletionItem
 
     from cnnprof.api import zoo
 
     try:
-        names = [name for name in zoo() if name.startswith(incomplete)]
+        names = [name for name in (*zoo(), *LIBRARIES) if name.startswith(incomplete)]
     except CnnprofError:  # a message in the middle of a half-typed line helps nobody
         names = []
     return [*map(CompletionItem, names), CompletionItem(incomplete, type="file")]

@@ -21,7 +21,10 @@ COMPLETE = "_CNNPROF_COMPLETE"
 COMMANDS = {
     "analyze": ("cnnprof.cli.analyze:analyze", "Count what every layer of a network costs."),
     "claims": ("cnnprof.cli.claims:claims", "Compare published figures with what is counted."),
-    "conventions": ("cnnprof.cli.conventions:conventions", "Show what other tools say about a network, and why they differ."),
+    "conventions": (
+        "cnnprof.cli.conventions:conventions",
+        "Show what other tools say about a network, and why they differ.",
+    ),
     "explain": ("cnnprof.cli.explain:explain", "Derive a layer's figures step by step, or explain an error."),
     "transfer": (
         "cnnprof.cli.transfer:transfer",
@@ -47,8 +50,9 @@ COMMANDS = {
 def cli(ctx: click.Context, *, version: bool) -> int:
     """What a convolutional network costs, from one declarative specification.
 
-    A MODEL is a name of the zoo (vgg16), a specification's path, "-" for standard input, or a one-line pattern such as
-    "INPUT 3x32x32 -> [CONV3-64 -> RELU]*2 -> FC-10".
+    A MODEL is a name of the zoo (vgg16), a specification's path, "-" for standard input, a one-line pattern such as
+    "INPUT 3x32x32 -> [CONV3-64 -> RELU]*2 -> FC-10", torchvision:resnet50, timm:resnet50, or an nn.Module as
+    package.module:attribute.
     """
     if version:
         emit(f"{PROGRAM} {__version__}")

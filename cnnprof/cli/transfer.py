@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cnnprof.cli.commands import Command
-from cnnprof.cli.parameters import complete_model, settings
+from cnnprof.cli.parameters import announce, complete_model, settings
 from cnnprof.report import FORMATS, SUFFIXES, render
 
 
@@ -41,6 +41,7 @@ def transfer(
     from cnnprof.report.transfer_learning import transfer_table
 
     found = targets(outputs, chosen, SUFFIXES)
+    announce([model], quiet=quiet)
     result = api.transfer_learning(model, input=size, set=settings(given), **options)
     table = transfer_table(result)
     return deliver(found, lambda target: render(Report(table, screen=screen(target)), target.format), quiet=quiet)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from cnnprof.cli.commands import Command, did_you_mean
-from cnnprof.cli.parameters import complete_model, names, settings
+from cnnprof.cli.parameters import announce, complete_model, names, settings
 from cnnprof.cli.streams import Terminated
 from cnnprof.errors import UsageError
 from cnnprof.report import FORMATS, SUFFIXES, render
@@ -112,11 +112,12 @@ def _run(models: Sequence[str], asked: Options, attempts: Attempts, results: lis
     from cnnprof import api
 
     values = settings(asked.given)
+    announce([asked.against or "", *models], quiet=asked.quiet)
     reference = _reference(asked)
     with _progress(asked, len(models)) as advance:
         for model in models:
             advance(model)
-            graph: Graph | None = attempts(model, api.load, model, input=asked.size, set=values, free=api.FREE_SIZE)
+            graph = attempts(model, _load, model, asked, values, reference)
             if graph is not None:
                 results.append(api.validate(graph, against=reference, checks=asked.checks))
 
@@ -132,6 +133,16 @@ def _reference(asked: Options) -> str | Graph | None:
     if isinstance(found, str):
         check_reference(found)
     return found
+
+
+def _load(model: str, asked: Options, values: dict[str, Any], reference: str | Graph | None) -> Graph:
+    from cnnprof import api, builder
+    from cnnprof.model.graph import Graph
+
+    graph = api.load(model, input=asked.size, set=values, free=api.FREE_SIZE)
+    if not isinstance(reference, Graph):
+        builder.check_buildable(graph)
+    return graph
 
 
 def _progress(asked: Options, count: int) -> Any:

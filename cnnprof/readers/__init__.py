@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeGuard
 
 from cnnprof.errors import UsageError
 from cnnprof.model.graph import Graph
 from cnnprof.readers.overrides import Overrides
+
+if TYPE_CHECKING:
+    import torch
 
 CODE = r"(?!(keras|torchvision|timm):)[^\W\d]\w*(\.\w+)*:[^\W\d]\w*(\.\w+)*$"
 """A name that is imported and run: package.module:attribute."""
@@ -56,3 +61,20 @@ def read(model: str, overrides: Overrides) -> Graph:
         "package.module:attribute, or a pattern such as 'INPUT 3x32x32 -> CONV3-64 -> RELU -> FC-10'",
         code="unknown-model",
     )
+
+
+def is_module(model: object) -> TypeGuard[torch.nn.Module]:
+    """Return whether ``model`` is an ``nn.Module``. torch is not imported for it: whoever has a module has done so."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(model, torch.nn.Module)
+
+
+def read_module(module: torch.nn.Module, overrides: Overrides) -> Graph:
+    """Return the graph of a module of this process.
+
+    Raises:
+        UsageError: it cannot be followed, or its input's size is missing.
+    """
+    from cnnprof.readers.imported import reader
+
+    return reader.read_module(module, overrides)

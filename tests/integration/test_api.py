@@ -128,7 +128,9 @@ def test_a_path_object_and_a_single_pattern_to_freeze_will_do(tmp_path: Path) ->
 
 
 def test_what_is_no_model_is_refused():
-    with pytest.raises(cnnprof.UsageError, match="a model is a name, a path, a pattern or a Graph, got list"):
+    with pytest.raises(
+        cnnprof.UsageError, match=r"a model is a name, a path, a pattern, an nn.Module or a Graph, got list"
+    ):
         cnnprof.analyze(["resnet18"])
 
 

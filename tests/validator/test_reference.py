@@ -338,9 +338,9 @@ def test_a_parameter_that_was_set_makes_another_network_than_the_reference():
     ("against", "words"),
     [
         ("keras:resnet50", "'keras:resnet50' is no reference network (write torchvision:NAME"),
-        ("torchvision:resnet51", "torchvision has no classification or segmentation network 'resnet51'"),
-        ("torchvision:resnet18(__import__('os'))", "torchvision has no classification or segmentation network"),
-        ("torchvision:googlenet(aux_logits=maybe)", "torchvision has no classification or segmentation network"),
+        ("torchvision:resnet51", "torchvision has no network 'resnet51'"),
+        ("torchvision:resnet18(__import__('os'))", "torchvision has no network"),
+        ("torchvision:googlenet(aux_logits=maybe)", "torchvision has no network"),
     ],
 )
 def test_a_reference_that_is_not_there_fails_the_check_and_says_what_to_write(against, words):

@@ -21,15 +21,20 @@ T = TypeVar("T")
 def construct(make: Callable[[], T]) -> T:
     """Return what ``make`` makes, where it can be without weights; initialising a parameter then does nothing.
 
-    A constructor that looks into a parameter cannot do without: it is called once more, with everything real.
+    A constructor that looks into a parameter cannot do without: it is called once more, with everything real. One that
+    makes a tensor larger than all memory is called with a default device of meta.
     """
+    import torch
+
     try:
         with _without_weights():
             return make()
-    except (RuntimeError, NotImplementedError, TypeError) as error:
-        if "meta" not in str(error).lower():
+    except (RuntimeError, TypeError) as error:  # NotImplementedError among the former
+        said = str(error).lower()
+        if "allocate memory" not in said and "meta" not in said:
             raise
-    return make()
+    with torch.device("meta" if "allocate memory" in said else "cpu"):
+        return make()
 
 
 @contextmanager

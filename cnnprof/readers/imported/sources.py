@@ -77,9 +77,10 @@ def inputs(source: Source, overrides: Overrides, model: str) -> tuple[Input, ...
         return tuple(Input(name=name, shape=shape, dtype=dtype or "float32") for name, shape, dtype in given)
     if source.inputs is None:
         wanted = _arguments(source.module)
+        example = _example(wanted)
         raise UsageError(
             f"{model}: the size of its input is not known; its forward takes {_listed(wanted)}",
-            hint=f"say one sample's, without the batch: --input {_example(wanted)}",
+            hint=f"say one sample's, without the batch: --input {example}, in Python input={example!r}",
             code="needs-input",
         )
     return source.inputs

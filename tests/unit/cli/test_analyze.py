@@ -268,14 +268,14 @@ def test_a_bug_that_one_model_shows_costs_the_others_nothing(monkeypatch, capsys
 def unknown_operator(monkeypatch):
     """Every network read has an operator that nobody registered in place of flatten."""
     from cnnprof import api
-    from cnnprof.model.graph import TensorSpec
+    from cnnprof.model.graph import Recorded
     from cnnprof.model.plain import replace
 
     real = api.load
 
     def load(model, **kwargs):
         graph = real(model, **kwargs)
-        seen = {"op": "mystery", "args": {}, "recorded": (TensorSpec((1, 144)),)}
+        seen = {"op": "mystery", "args": {}, "recorded": (Recorded((1, 144)),)}
         return replace(
             graph, nodes=tuple(replace(node, **seen) if node.op == "flatten" else node for node in graph.nodes)
         )

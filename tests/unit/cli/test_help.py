@@ -87,6 +87,8 @@ def completions(capsys, monkeypatch, words: str) -> list[str]:
         ("cnnprof analyze --lay", ["--layout"]),
         ("cnnprof analyze vgg16 --layout h", ["hwc"]),
         ("cnnprof analyze vgg1", ["vgg11", "vgg13", "vgg16"]),
+        ("cnnprof analyze torch", ["torchvision:"]),
+        ("cnnprof validate ti", ["timm:"]),
     ],
 )
 def test_commands_options_values_and_models_are_completed(words, expected, capsys, monkeypatch):
