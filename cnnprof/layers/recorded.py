@@ -17,7 +17,7 @@ from cnnprof.layers.base import Inputs, Storage, mac_events
 from cnnprof.layers.calls import FunctionLayer
 from cnnprof.layers.counting import softmax_events, times, together
 from cnnprof.model.analysis import Events
-from cnnprof.model.graph import TensorSpec
+from cnnprof.model.graph import Shape, TensorSpec
 from cnnprof.shapes import Reads
 
 PREFIX = "torch."
@@ -224,6 +224,17 @@ def _named(names: str, value: T) -> dict[str, T]:
     return dict.fromkeys(names.split(), value)
 
 
+class Number(Recorded, frozen=True):
+    """A learnable tensor as a value where it is no layer of the language: a single number."""
+
+    writes: Storage = "view"
+    shape: tuple[int, ...] = ()
+    dtype: str = "float32"
+
+    def parameters(self, inputs: Inputs) -> dict[str, Shape]:
+        return {"weight": self.shape}
+
+
 MOVES = (
     "reshape view view_as reshape_as flatten unflatten ravel permute transpose t mT T H mH movedim moveaxis swapaxes "
     "swapdims squeeze unsqueeze expand expand_as broadcast_to contiguous clone detach data real to type type_as float "
@@ -307,6 +318,7 @@ OTHERS: dict[str, type[Recorded]] = {
     "einsum": Einsum,
     "scaled_dot_product_attention": Attention,
     "buffer": Buffer,
+    "parameter": Number,
 }
 
 

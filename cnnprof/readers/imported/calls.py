@@ -21,7 +21,7 @@ _NAMES = {
 
 def function_name(function: Any) -> str:
     """Return the name of a torch function, method, operator or property; work in place ends in ``_``."""
-    name: str = getattr(function, "__name__", "") or str(function)
+    name: str = (getattr(function, "__name__", "") or str(function)).partition(".")[0]
     if name == "__get__":
         return str(function.__self__.__name__)
     if name.startswith("__") and name.endswith("__"):
@@ -90,3 +90,8 @@ def plain(value: Any) -> Any:
         same = len(numbers) > 1 and all(number == numbers[0] for number in numbers)
         return numbers[0] if same and isinstance(numbers[0], int) else numbers
     return value
+
+
+def given(bound: dict[str, Any], names: str) -> dict[str, Any]:
+    """Return those of the named arguments that were given, as plain data."""
+    return {name: plain(bound[name]) for name in names.split() if bound.get(name) is not None}

@@ -6,9 +6,10 @@ A function here may be wrong about a call: the recorder takes a layer only if it
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cnnprof.readers.imported.calls import Call, Found, plain
+from cnnprof.readers.imported import weighted
+from cnnprof.readers.imported.calls import Call, Found, given
 
 if TYPE_CHECKING:
     import torch
@@ -16,117 +17,12 @@ if TYPE_CHECKING:
 Finder = Callable[[Call], Found | None]
 
 
-def _present(*tensors: torch.Tensor | None) -> list[torch.Tensor]:
-    return [tensor for tensor in tensors if tensor is not None]
-
-
-def _given(bound: dict[str, Any], names: str) -> dict[str, Any]:
-    return {name: plain(bound[name]) for name in names.split() if bound.get(name) is not None}
-
-
-# -- with weights -----------------------------------------------------------------------------------------------------
-
-
-def _conv(call: Call) -> Found:
-    bound = call.bound("input weight bias stride padding dilation groups")
-    weight, bias = bound["weight"], bound.get("bias")
-    args = {
-        "out_channels": weight.shape[0],
-        "kernel_size": plain(list(weight.shape[2:])),
-        **_given(bound, "stride padding dilation groups"),
-        "bias": bias is not None,
-    }
-    return Found(call.name, args, [bound["input"]], _present(weight, bias))
-
-
-def _conv_transpose(call: Call) -> Found:
-    bound = call.bound("input weight bias stride padding output_padding groups dilation")
-    weight, bias = bound["weight"], bound.get("bias")
-    args = {
-        "out_channels": weight.shape[1] * (bound.get("groups") or 1),
-        "kernel_size": plain(list(weight.shape[2:])),
-        **_given(bound, "stride padding output_padding groups dilation"),
-        "bias": bias is not None,
-    }
-    return Found(call.name.replace("_", ""), args, [bound["input"]], _present(weight, bias))
-
-
-def _linear(call: Call) -> Found:
-    bound = call.bound("input weight bias")
-    weight, bias = bound["weight"], bound.get("bias")
-    return Found(
-        "linear", {"out_features": weight.shape[0], "bias": bias is not None}, [bound["input"]], _present(weight, bias)
-    )
-
-
-def _batch_norm(call: Call) -> Found:
-    bound = call.bound("input running_mean running_var weight bias training momentum eps")
-    value, weight, bias, mean = bound["input"], bound.get("weight"), bound.get("bias"), bound.get("running_mean")
-    args = {
-        **_given(bound, "momentum eps"),
-        "affine": weight is not None,
-        "track_running_stats": mean is not None,
-    }
-    if weight is not None and bias is None:
-        args["bias"] = False
-    dims = max(1, value.dim() - 2)
-    return Found(f"batchnorm{dims}d", args, [value], _present(weight, bias, mean, bound.get("running_var")))
-
-
-def _instance_norm(call: Call) -> Found | None:
-    bound = call.bound("input running_mean running_var weight bias use_input_stats momentum eps")
-    if bound.get("running_mean") is not None:
-        return None
-    value, weight, bias = bound["input"], bound.get("weight"), bound.get("bias")
-    args = {**_given(bound, "momentum eps"), "affine": weight is not None}
-    return Found(f"instancenorm{value.dim() - 2}d", args, [value], _present(weight, bias))
-
-
-def _layer_norm(call: Call) -> Found:
-    bound = call.bound("input normalized_shape weight bias eps")
-    weight, bias = bound.get("weight"), bound.get("bias")
-    args = {
-        "normalized_shape": list(bound["normalized_shape"]),
-        **_given(bound, "eps"),
-        "elementwise_affine": weight is not None,
-    }
-    if weight is not None and bias is None:
-        args["bias"] = False
-    return Found("layernorm", args, [bound["input"]], _present(weight, bias))
-
-
-def _rms_norm(call: Call) -> Found:
-    bound = call.bound("input normalized_shape weight eps")
-    weight = bound.get("weight")
-    args = {
-        "normalized_shape": list(bound["normalized_shape"]),
-        **_given(bound, "eps"),
-        "elementwise_affine": weight is not None,
-    }
-    return Found("rmsnorm", args, [bound["input"]], _present(weight))
-
-
-def _group_norm(call: Call) -> Found:
-    bound = call.bound("input num_groups weight bias eps")
-    weight, bias = bound.get("weight"), bound.get("bias")
-    args = {**_given(bound, "num_groups eps"), "affine": weight is not None}
-    return Found("groupnorm", args, [bound["input"]], _present(weight, bias))
-
-
-def _prelu(call: Call) -> Found:
-    value, weight = call.args[:2]
-    return Found("prelu", {"num_parameters": weight.numel()}, [value], [weight])
-
-
-# -- without weights --------------------------------------------------------------------------------------------------
-
-
 def _unary(op: str, names: str = "") -> Finder:
     """Return a finder for a function of one tensor whose other arguments are the layer's, by the same names."""
 
     def find(call: Call) -> Found:
         bound = call.bound(f"input {names}")
-        args = _given(bound, " ".join(name for name in names.split() if name != "training"))
+        args = given(bound, " ".join(name for name in names.split() if name != "training"))
         if call.inplace and "inplace" in names:
             args["inplace"] = True
         elif not args.get("inplace"):
@@ -139,9 +35,7 @@ def _unary(op: str, names: str = "") -> Finder:
 def _dropout(op: str) -> Finder:
     def find(call: Call) -> Found:
         bound = call.bound("input p training inplace")
-        return Found(
-            op, {**_given(bound, "p"), **({"inplace": True} if bound.get("inplace") else {})}, [bound["input"]]
-        )
+        return Found(op, {**given(bound, "p"), **({"inplace": True} if bound.get("inplace") else {})}, [bound["input"]])
 
     return find
 
@@ -184,7 +78,7 @@ def _scaled(call: Call, tensors: list[torch.Tensor]) -> Found | None:
 def _pool(op: str, names: str) -> Finder:
     def find(call: Call) -> Found:
         bound = call.bound(f"input {names}")
-        args = _given(bound, names)
+        args = given(bound, names)
         for flag in ("ceil_mode", "return_indices"):
             if not args.get(flag):
                 args.pop(flag, None)
@@ -197,14 +91,14 @@ def _pool(op: str, names: str) -> Finder:
 
 def _pad(call: Call) -> Found:
     bound = call.bound("input pad mode value")
-    return Found("pad", {"padding": list(bound["pad"]), **_given(bound, "mode value")}, [bound["input"]])
+    return Found("pad", {"padding": list(bound["pad"]), **given(bound, "mode value")}, [bound["input"]])
 
 
 def _upsample(call: Call) -> Found | None:
     bound = call.bound("input size scale_factor mode align_corners recompute_scale_factor antialias")
     if bound.get("antialias"):
         return None
-    args = _given(bound, "size scale_factor mode align_corners")
+    args = given(bound, "size scale_factor mode align_corners")
     return Found("upsample", args, [bound["input"]])
 
 
@@ -239,7 +133,7 @@ def _permute(call: Call) -> Found:
 
 def _transpose(call: Call) -> Found:
     bound = call.bound("input dim0 dim1")
-    return Found("transpose", _given(bound, "dim0 dim1"), [bound["input"]])
+    return Found("transpose", given(bound, "dim0 dim1"), [bound["input"]])
 
 
 def _squeeze(call: Call) -> Found | None:
@@ -305,7 +199,7 @@ def _reduced(op: str) -> Finder:
 def _softmax(op: str) -> Finder:
     def find(call: Call) -> Found | None:
         bound = call.bound("input dim")
-        return None if bound.get("dtype") else Found(op, _given(bound, "dim"), [bound["input"]])
+        return None if bound.get("dtype") else Found(op, given(bound, "dim"), [bound["input"]])
 
     return find
 
@@ -346,7 +240,12 @@ def _attention(call: Call) -> Found | None:
 
 def _roll(call: Call) -> Found:
     bound = call.bound("input shifts dims")
-    return Found("roll", _given(bound, "shifts dims"), [bound["input"]])
+    return Found("roll", given(bound, "shifts dims"), [bound["input"]])
+
+
+def _slice(call: Call) -> Found:
+    bound = call.bound("input dim start end step")
+    return Found("slice", given(bound, "dim start end step"), [bound["input"]])
 
 
 _LOCAL = "inplace"
@@ -360,8 +259,8 @@ _ELEMENTWISE: dict[str, str] = {
 _WINDOW = "kernel_size stride padding"
 
 FUNCTIONS: dict[str, Finder] = {
-    **{f"conv{dims}d": _conv for dims in (1, 2, 3)},
-    **{f"conv_transpose{dims}d": _conv_transpose for dims in (1, 2, 3)},
+    **{f"conv{dims}d": weighted.conv for dims in (1, 2, 3)},
+    **{f"conv_transpose{dims}d": weighted.conv_transpose for dims in (1, 2, 3)},
     **{
         f"max_pool{dims}d{ending}": _pool(f"maxpool{dims}d", f"{_WINDOW} dilation ceil_mode return_indices")
         for dims in (1, 2, 3)
@@ -381,13 +280,13 @@ FUNCTIONS: dict[str, Finder] = {
     **{name: _dropout(name) for name in ("dropout", "dropout1d", "dropout2d", "dropout3d")},
     "alpha_dropout": _dropout("alphadropout"),
     "feature_alpha_dropout": _dropout("featurealphadropout"),
-    "linear": _linear,
-    "batch_norm": _batch_norm,
-    "instance_norm": _instance_norm,
-    "layer_norm": _layer_norm,
-    "group_norm": _group_norm,
-    "rms_norm": _rms_norm,
-    "prelu": _prelu,
+    "linear": weighted.linear,
+    "batch_norm": weighted.batch_norm,
+    "instance_norm": weighted.instance_norm,
+    "layer_norm": weighted.layer_norm,
+    "group_norm": weighted.group_norm,
+    "rms_norm": weighted.rms_norm,
+    "prelu": weighted.prelu,
     "local_response_norm": _unary("localresponsenorm", "size alpha beta k"),
     "softmax": _softmax("softmax"),
     "log_softmax": _softmax("logsoftmax"),
@@ -417,7 +316,9 @@ FUNCTIONS: dict[str, Finder] = {
     "matmul": _matmul,
     "einsum": _einsum,
     "scaled_dot_product_attention": _attention,
+    "multi_head_attention_forward": weighted.multihead_attention,
     "roll": _roll,
+    "slice": _slice,
     "pixel_shuffle": _unary("pixelshuffle", "upscale_factor"),
     "pixel_unshuffle": _unary("pixelunshuffle", "downscale_factor"),
     "channel_shuffle": _unary("channelshuffle", "groups"),

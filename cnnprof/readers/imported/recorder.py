@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from cnnprof.errors import LayerError, UsageError
 from cnnprof.layers import REGISTRY
 from cnnprof.layers.recorded import PREFIX
-from cnnprof.model.graph import Container, Edge, Node, Origin, Recorded, TensorSpec
+from cnnprof.model.graph import Container, Edge, Node, Origin, Recorded
 from cnnprof.readers.imported.calls import Call, Found, function_name, staying, tensors_in
 from cnnprof.readers.imported.fallback import fallback
 from cnnprof.readers.imported.functions import FUNCTIONS
 from cnnprof.readers.imported.modules import find, is_list, layer_type
+from cnnprof.readers.imported.tensors import dtype_name, frozen, is_parameter, names_batch, spec, storage, together
 
 if TYPE_CHECKING:
     import torch
@@ -90,7 +91,7 @@ class Recorder:
         operands = [*tensors_in(args), *tensors_in(kwargs)]
         moved = (args, kwargs)
         if any(each.is_meta for each in operands) and not all(each.is_meta for each in operands):
-            moved = _together(args), _together(kwargs)
+            moved = together(args), together(kwargs)
         if name in MOVING and operands and operands[0].is_meta:
             moved = staying(*moved)
             if name != "to":
@@ -164,6 +165,7 @@ class Recorder:
                 del held[key]
             else:
                 held[key] = before
+        outputs = values(found, outputs)
         node = self._registered(found, outputs, frame.path or found.op, "module")
         if node is not None:
             self._emit(node, found.inputs, outputs)
@@ -200,14 +202,14 @@ class Recorder:
         found = finder(call) if finder is not None else None
         path = f"{module}.{base}" if module else base
         if found is not None:
-            node = self._registered(found, outputs, path, "function")
+            node = self._registered(found, values(found, outputs), path, "function")
             if node is not None:
-                self._emit(node, found.inputs, outputs)
+                self._emit(node, found.inputs, values(found, outputs))
                 return
         op, arguments, inputs = fallback(call)
-        storage = "inplace" if writes else _storage(outputs[0], inputs)
-        if storage != "new":
-            arguments["writes"] = storage
+        kind = "inplace" if writes else storage(outputs[0], inputs)
+        if kind != "new":
+            arguments["writes"] = kind
         node = self._node(path, PREFIX + op, arguments, "function", recorded=tuple(map(self._sample, outputs)))
         self._emit(node, inputs, outputs)
 
@@ -219,32 +221,37 @@ class Recorder:
         call: Literal["module", "function"],
     ) -> Node | None:
         """Return the node of a layer type, if it has the outputs, storage and state that were seen."""
-        inputs = tuple(map(_spec, found.inputs))
-        try:
-            layer = REGISTRY[found.op](**found.args)
-            computed = layer.outputs(inputs)
-            sizes = sorted(layer.parameters(inputs).values())
-        except (LayerError, TypeError, ValueError, KeyError, IndexError):
+        if not self._fits(found, outputs, call):
             return None
-        weights = [each for each in found.state if _is_parameter(each)]
-        if computed != tuple(map(_spec, outputs[: len(computed)])) or sizes != sorted(
-            tuple(each.shape) for each in weights
-        ):
-            return None
-        if len(outputs) != len(computed) or any(id(each) not in self._state for each in found.state):
-            return None
-        if call == "function" and not self._stored_alike(layer.storage(), found.inputs, outputs):
-            return None
+        weights = [each for each in found.state if is_parameter(each)]
         owners = {self._owners.get(id(each)) for each in found.state}
         if owners - {None} and (None in owners or len(owners) > 1):
             return None
         owner = next(iter(owners)) if owners else None
-        node = self._node(path, found.op, found.args, call, share=owner, frozen=_frozen(weights))
+        node = self._node(path, found.op, found.args, call, share=owner, frozen=frozen(weights))
         if owner is None:
             for each in found.state:
                 self._change(self._owners, id(each), node.name)
             self._own_counter(found, node.name)
         return node
+
+    def _fits(self, found: Found, outputs: Sequence[torch.Tensor], call: str) -> bool:
+        """Return whether a layer type has the outputs, storage and state that were seen, for any batch."""
+        inputs = tuple(map(spec, found.inputs))
+        try:
+            layer = REGISTRY[found.op](**found.args)
+            computed = layer.outputs(inputs)
+            sizes = sorted(layer.parameters(inputs).values())
+        except (LayerError, TypeError, ValueError, KeyError, IndexError):
+            return False
+        weights = sorted(tuple(each.shape) for each in found.state if is_parameter(each))
+        return (
+            not names_batch(found.args, self.batch)
+            and computed == tuple(map(spec, outputs))
+            and sizes == weights
+            and all(id(each) in self._state for each in found.state)
+            and (call == "module" or self._stored_alike(layer.storage(), found.inputs, outputs))
+        )
 
     def _own_counter(self, found: Found, owner: str) -> None:
         """Take a batch norm's count of batches as the layer's, which its function is not given."""
@@ -256,9 +263,9 @@ class Recorder:
             if name == counter and key not in self._owners:
                 self._change(self._owners, key, owner)
 
-    def _stored_alike(self, storage: str, inputs: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> bool:
-        seen = "inplace" if any(outputs[0] is each for each in inputs) else _storage(outputs[0], inputs)
-        return storage == seen or (storage, seen) == ("view", "inplace")
+    def _stored_alike(self, said: str, inputs: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> bool:
+        seen = "inplace" if any(outputs[0] is each for each in inputs) else storage(outputs[0], inputs)
+        return said == seen or (said, seen) == ("view", "inplace")
 
     # -- nodes
 
@@ -324,17 +331,16 @@ class Recorder:
         """Return the node of a parameter or buffer that is a value of its own."""
         name, _ = self._state[id(tensor)]
         owner = self._owners.get(id(tensor))
-        if _is_parameter(tensor) and tensor.dim():
-            more: dict[str, Any] = {
-                "op": "parameter",
-                "args": {"shape": list(tensor.shape)},
-                "frozen": _frozen([tensor]),
-            }
-        else:
-            spec = _spec(tensor)
-            args = {"shape": list(spec.shape), "dtype": spec.dtype}
-            more = {"op": f"{PREFIX}buffer", "args": args, "recorded": (Recorded(spec.shape, spec.dtype, ()),)}
-        node = self._node(name, more.pop("op"), more.pop("args"), "function", share=owner, **more)
+        whole = spec(tensor)
+        learnt = is_parameter(tensor)
+        args: dict[str, Any] = {"shape": list(whole.shape)}
+        if learnt and whole.numel and whole.shape:
+            more: dict[str, Any] = {}
+        else:  # a single number is no layer of the language, nor is a buffer
+            more = {"recorded": (Recorded(whole.shape, whole.dtype, ()),)}
+            args["dtype"] = whole.dtype
+        op = ("" if not more else PREFIX) + ("parameter" if learnt else "buffer")
+        node = self._node(name, op, args, "function", share=owner, frozen=learnt and frozen([tensor]), **more)
         if owner is None:
             self._change(self._owners, id(tensor), node.name)
         return node
@@ -354,7 +360,7 @@ class Recorder:
             [dim for dim, size in enumerate(tensor.shape) if size and size % self.batch == 0] if self.batch > 1 else [0]
         )
         sizes = [size // self.batch if dim in grown else size for dim, size in enumerate(tensor.shape)]
-        return Recorded(tuple(sizes), _dtype(tensor), tuple(grown))
+        return Recorded(tuple(sizes), dtype_name(tensor), tuple(grown))
 
 
 def _mode(recorder: Recorder) -> Any:
@@ -367,43 +373,11 @@ def _mode(recorder: Recorder) -> Any:
     return Mode()
 
 
-def _is_parameter(tensor: torch.Tensor) -> bool:
-    import torch
-
-    return isinstance(tensor, torch.nn.Parameter)
-
-
-def _dtype(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
-
-
-def _spec(tensor: torch.Tensor) -> TensorSpec:
-    return TensorSpec(tuple(tensor.shape), _dtype(tensor))
-
-
-def _frozen(weights: Sequence[torch.Tensor]) -> bool:
-    return bool(weights) and not any(each.requires_grad for each in weights)
+def values(found: Found, outputs: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+    """Return the outputs that the layer has too: of attention what was attended to, without the weights."""
+    return outputs[:1] if found.op == "multiheadattention" else outputs
 
 
 def _inplace(args: Any, name: str) -> bool:
     """Return whether a functional activation was told, without naming it, to work in place."""
     return name in FUNCTIONS and len(args) > 1 and args[-1] is True and name not in PASSING
-
-
-def _storage(output: torch.Tensor, inputs: Sequence[torch.Tensor]) -> Literal["new", "view"]:
-    held = output.untyped_storage()._cdata  # noqa: SLF001 the only name of a storage without an address
-    return "view" if any(each.untyped_storage()._cdata == held for each in inputs) else "new"  # noqa: SLF001
-
-
-def _together(value: Any) -> Any:
-    """Return arguments with all tensors on the meta device."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return value if value.is_meta else value.to("meta")
-    if isinstance(value, (list, tuple)):
-        moved = [_together(each) for each in value]
-        return type(value)(*moved) if hasattr(value, "_fields") else type(value)(moved)
-    if isinstance(value, dict):
-        return {name: _together(each) for name, each in value.items()}
-    return value

@@ -171,7 +171,7 @@ def _explained(error: Exception, module: torch.nn.Module, inputs: tuple[Input, .
     if isinstance(error, TypeError) and "forward()" in said:
         return UsageError(
             f"the forward wants other inputs: {said}",
-            hint=f"one --input per argument of forward{inspect.signature(module.forward)}",
+            hint=f"name each argument of forward{inspect.signature(module.forward)}: --input a=3x224x224,b=77:int64",
             code="other-inputs",
         )
     if any(words in said for words in _DATA):

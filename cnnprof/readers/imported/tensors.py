@@ -1,0 +1,62 @@
+"""What the recorder asks of single tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from cnnprof.model.graph import TensorSpec
+
+if TYPE_CHECKING:
+    import torch
+
+
+def is_parameter(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor is learnt."""
+    import torch
+
+    return isinstance(tensor, torch.nn.Parameter)
+
+
+def dtype_name(tensor: torch.Tensor) -> str:
+    """Return torch's name of the dtype, ``float32``."""
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def spec(tensor: torch.Tensor) -> TensorSpec:
+    """Return shape and dtype."""
+    return TensorSpec(tuple(tensor.shape), dtype_name(tensor))
+
+
+def frozen(weights: Sequence[torch.Tensor]) -> bool:
+    """Return whether there are weights and none of them requires gradients."""
+    return bool(weights) and not any(each.requires_grad for each in weights)
+
+
+def storage(output: torch.Tensor, inputs: Sequence[torch.Tensor]) -> Literal["new", "view"]:
+    """Return whether an output shows the memory of an input."""
+    held = output.untyped_storage()._cdata  # noqa: SLF001 the only name of a storage without an address
+    return "view" if any(each.untyped_storage()._cdata == held for each in inputs) else "new"  # noqa: SLF001
+
+
+def together(value: Any) -> Any:
+    """Return arguments with all tensors on the meta device."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value if value.is_meta else value.to("meta")
+    if isinstance(value, (list, tuple)):
+        moved = [together(each) for each in value]
+        return type(value)(*moved) if hasattr(value, "_fields") else type(value)(moved)
+    if isinstance(value, dict):
+        return {name: together(each) for name, each in value.items()}
+    return value
+
+
+def names_batch(value: Any, batch: int) -> bool:
+    """Return whether a size among a layer's arguments is a multiple of the batch, and would not fit another one."""
+    if isinstance(value, dict):
+        return any(names_batch(each, batch) for each in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(names_batch(each, batch) for each in value)
+    return type(value) is int and batch > 1 and value != 0 and value % batch == 0
