@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from cnnprof.layers.recorded import MOVES as RECORDED_MOVES
+from cnnprof.layers.recorded import POINTWISE, PREFIX, REDUCING
+
 DIMENSIONS = ("1d", "2d", "3d")
 
 
@@ -40,8 +43,20 @@ RARE_ACTIVATIONS = (
 ACTIVATIONS = ("relu", "relu6", "leakyrelu", "prelu", "elu", "gelu", "silu", *RARE_ACTIVATIONS)
 SOFTMAXES = ("softmax", "softmin", "softmax2d", "logsoftmax")
 SUMS = ("add", "sub", "div", "sum")
+_COUNTED_SOMEWHERE = {
+    "interpolate", "interpolate_bicubic", "interpolate_nearest", "grid_sample", "fold", "relu", "relu6", "hardtanh",
+    "leaky_relu", "silu", "gelu", "layer_norm", "group_norm", "instance_norm", "rms_norm", "batch_norm", "normalize",
+    "mul", "multiply", "mean",
+}  # fmt: skip
+RECORDED = tuple(
+    f"{PREFIX}{name}"
+    for name in (*RECORDED_MOVES.split(), "buffer", *POINTWISE, *REDUCING)
+    if name not in _COUNTED_SOMEWHERE
+)
+"""Operations of imported networks that no tool here counts; sums as they are written with operators, ``a + b``."""
+
 NO_PRODUCTS = (
     *MOVES, *DROPOUTS, *ACTIVATIONS, *SOFTMAXES, *SUMS, *CHANNEL_NORMS, *OTHER_NORMS, *POOLS, *LP_POOLS, *UPSAMPLES,
-    "layerscale", "parameter", "mul", "mean",
+    *RECORDED, "layerscale", "parameter", "mul", "mean",
 )  # fmt: skip
 """What multiplies no matrices: a tool counts it by a rule of its own, or not at all."""

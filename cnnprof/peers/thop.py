@@ -37,7 +37,7 @@ TOOL = Tool(
     figures=(
         Figure("macs", "MACs", "profile(model, inputs=(input,))", RULES),
         Figure(
-            "params", "parameters", "profile", each(_HOOKED, _PARAMETERS),
+            "params", "parameters", "profile", each(_HOOKED, _PARAMETERS) | each(_HOOKED, UNSEEN, when="function"),
             every=rule("it has no rule for the module"),
         ),
     ),

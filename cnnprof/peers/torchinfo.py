@@ -12,7 +12,9 @@ RULES = (
     | each(kinds.TRANSPOSED, rule("every place of the output is taken for a whole sum", placed_params=1))
     | {
         "linear": rule("weights and biases once a sample: other dimensions than the last are lost", sampled_params=1),
+        "linear function": rule("the module whose weights it takes is not called"),
         "parameter function": rule("a parameter of a module that has others inside"),
+        "layerscale function": rule("a parameter of a module that has others inside"),
     }
     | each(("matmul", "scaleddotproductattention"), rule("it has no parameters"))
     | each(

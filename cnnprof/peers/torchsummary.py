@@ -6,7 +6,9 @@ from cnnprof.peers.rules import rule
 from cnnprof.peers.tool import Figure, Tool
 
 RULES = {
+    "linear function": rule("the module whose weights it takes is not called"),
     "parameter function": rule("it looks at modules only, for a weight and a bias"),
+    "layerscale function": rule("it looks at modules only, for a weight and a bias"),
     "multiheadattention": rule("its weights have other names than those that are looked for"),
     "multiheadattention fused": rule("its weights have other names than those that are looked for"),
 }

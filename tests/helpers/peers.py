@@ -5,8 +5,8 @@ As a script it reads a list of questions from standard input and writes the answ
     python -m tests.helpers.peers < questions.json > answers.json
 
 A question is ``{"network": ..., "tools": [...], "training": false}``. A network is ``build:NAME`` (what
-``cnnprof.build`` makes of a zoo network), ``torchvision:NAME``, or a list: one layer, as the arguments of ``one_layer``.
-An answer maps ``tool quantity`` to a number; where a tool failed, its name to a list of one text.
+``cnnprof.build`` makes of it), ``torchvision:NAME``, or a list: one layer, by the arguments of ``one_layer``. An answer
+maps ``tool quantity`` to a number; where a tool failed, its name to a list of one text.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import gc
 import importlib.machinery
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -30,8 +31,11 @@ from tests.helpers.processes import ROOT, environment
 HERE = ("FlopCounterMode", "fvcore", "ptflops", "ptflops (aten)", "thop", "torchinfo", "torchprofile", "calflops",
         "torchsummary")  # fmt: skip
 """Tools that share one environment. ultralytics-thop has the import name of thop, DeepSpeed brings a dozen packages."""
-APART = ("ultralytics-thop", "DeepSpeed", "Keras")
-SIZES = {"inception_v3": 299}
+APPLICATIONS = {
+    "vgg16": "VGG16", "resnet50": "ResNet50", "mobilenet_v2": "MobileNetV2", "densenet121": "DenseNet121",
+    "efficientnet_b0": "EfficientNetB0", "convnext_tiny": "ConvNeXtTiny",
+}  # fmt: skip
+"""Networks of the zoo, and Keras' own ones of the same name."""
 
 Answer = dict[str, Any]
 
@@ -75,6 +79,8 @@ def _stand_ins() -> None:
 
 
 def answer(question: dict[str, Any]) -> Answer:
+    if "application" in question:
+        return keras(question["application"])
     import torch
 
     torch.manual_seed(0)
@@ -104,15 +110,21 @@ def network(named: Any, device: str) -> tuple[Any, list[Any]]:
         graph = one_layer(*named)
         inputs = [torch.rand(1, *each.shape) for each in graph.inputs]
         return function(*named[:2]) if graph.nodes[0].call == "function" else cnnprof.build(graph), inputs
-    kind, name = named.split(":")
-    with torch.device(device):
-        inputs = [torch.rand(1, 3, *[SIZES.get(name, 224)] * 2)]
-        if kind == "build":
-            return cnnprof.build(name, device=device), inputs
-        from torchvision import models
+    inputs = [torch.rand(1, 3, 224, 224, device=device)]
+    # Weights are whatever memory holds: no tool reads them, and to draw those of VGG-16 takes a second.
+    return _without_weights(*named.split(":")).to_empty(device=device), inputs
 
-        more = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-        return models.get_model(name, weights=None, **more), inputs
+
+def _without_weights(kind: str, name: str) -> Any:
+    import torch
+    from torchvision import models
+
+    import cnnprof
+
+    if kind == "build":
+        return cnnprof.build(name, device="meta")
+    with torch.device("meta"):
+        return models.get_model(name, weights=None, **({"init_weights": False} if name == "googlenet" else {}))
 
 
 def one_layer(op: str, args: dict[str, Any], shapes: Sequence[Sequence[int]], call: Any = None) -> Any:
@@ -323,6 +335,13 @@ def torchsummary(module: Any, inputs: Sequence[Any]) -> Answer:
         summary(module, [tuple(each.shape[1:]) for each in inputs], device="cpu")
     total = re.search(r"Total params: ([\d,]+)", printed.getvalue())
     return {"params": int(total[1].replace(",", "")) if total else None}
+
+
+def keras(application: str) -> Answer:
+    os.environ["KERAS_BACKEND"] = "torch"
+    from keras import applications
+
+    return {"Keras params": getattr(applications, application)(weights=None).count_params()}
 
 
 TOOLS: dict[str, Callable[[Any, Sequence[Any]], Answer]] = {
