@@ -84,6 +84,6 @@ def refreshed(text: str) -> str:
 
 
 if __name__ == "__main__":
-    # python -m tests.docs.pages: write the present output of every command into these pages.
-    for each in (ROOT / "README.md", ROOT / "docs" / "claims.md"):
-        each.write_text(refreshed(each.read_text(encoding="utf-8")), encoding="utf-8")
+    # python -m tests.docs.pages: write the present output of every command into the pages that show some.
+    for page in (ROOT / "README.md", ROOT / "docs" / "claims.md", ROOT / "docs" / "conventions.md"):
+        page.write_text(refreshed(page.read_text(encoding="utf-8")), encoding="utf-8")
