@@ -70,6 +70,7 @@ def babble(lines: int) -> str:
         os.write(1, b'{"result": "forged"}\n')
     sys.stderr.write("complained\n")
     subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
+    os.write(1, b"unfinished")
     return sys.stdin.read()
 
 
@@ -103,7 +104,11 @@ def leave_a_thread(_request: None) -> str:
 
 
 def leave_a_note_at_exit(path: str) -> str:
-    atexit.register(lambda: Path(path).write_text("tidied"))
+    def tidy() -> None:
+        time.sleep(0.2)
+        Path(path).write_text("tidied")
+
+    atexit.register(tidy)
     return "answered"
 
 
