@@ -82,6 +82,20 @@ def test_lazy_parameters_are_left_alone():
     assert isinstance(construct(lambda: nn.LazyLinear(3)).weight, nn.UninitializedParameter)
 
 
+def test_a_constructor_that_runs_what_it_has_made_is_on_the_meta_device_altogether():
+    class Measured(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+            self.register_buffer("table", torch.arange(4.0) * self.conv.bias)
+            self.channels = self.conv(torch.zeros(1, 3, 8, 8)).shape[1]
+
+    module = construct(Measured)
+
+    assert 4 == module.channels
+    assert {"meta"} == set(devices(module).values())
+
+
 def test_a_constructor_that_looks_into_its_parameters_gets_real_ones():
     class Curious(nn.Module):
         def __init__(self):

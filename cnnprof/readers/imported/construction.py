@@ -6,6 +6,7 @@ widths from ``torch.linspace``, Swin its stochastic depth. Those stay real here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -21,20 +22,26 @@ T = TypeVar("T")
 def construct(make: Callable[[], T]) -> T:
     """Return what ``make`` makes, where it can be without weights; initialising a parameter then does nothing.
 
-    A constructor that looks into a parameter cannot do without: it is called once more, with everything real. One that
-    makes a tensor larger than all memory is called with a default device of meta.
+    Not every constructor can do with real tensors beside such parameters: one runs its own backbone, one makes a tensor
+    larger than all memory. It is called once more with all its tensors on the meta device; and one that looks into
+    values then, with everything real.
     """
+    for withheld in (_without_weights, _without_values):
+        try:
+            with withheld():
+                return make()
+        except (RuntimeError, TypeError) as error:  # NotImplementedError among the former
+            if not re.search("meta|allocate memory", str(error), re.IGNORECASE):
+                raise
+    return make()
+
+
+@contextmanager
+def _without_values() -> Iterator[None]:
     import torch
 
-    try:
-        with _without_weights():
-            return make()
-    except (RuntimeError, TypeError) as error:  # NotImplementedError among the former
-        said = str(error).lower()
-        if "allocate memory" not in said and "meta" not in said:
-            raise
-    with torch.device("meta" if "allocate memory" in said else "cpu"):
-        return make()
+    with torch.device("meta"), _without_weights():
+        yield
 
 
 @contextmanager
