@@ -12,8 +12,13 @@ from cnnprof.readers.imported.trace import trace
 from tests.helpers.random_graphs import Drawn, networks
 
 few = settings(
-    phases=[Phase.generate], max_examples=2, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)  # fmt: skip
+    phases=[Phase.generate],
+    max_examples=2,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 
 
 def totals(graph: Graph, batch: int) -> dict[str, object]:

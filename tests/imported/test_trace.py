@@ -89,7 +89,9 @@ def test_work_in_place_changes_what_later_layers_read():
 
 
 def test_what_already_is_as_asked_for_is_no_layer():
-    assert [("relu", "relu")] == ops(Forward(lambda _, x: functional.relu(x.contiguous().float().to("cpu"))))
+    assert [("relu", "relu")] == ops(
+        Forward(lambda _, x: functional.relu(x.contiguous().float().to("cpu").to("cpu", dtype=x.dtype)))
+    )
 
 
 def test_a_view_is_told_from_a_copy_by_the_storage_it_has():

@@ -51,7 +51,9 @@ def staying(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, .
 
     kept = tuple(each for each in args[1:] if not isinstance(each, (str, int, torch.device)) or isinstance(each, bool))
     named = {name: each for name, each in kwargs.items() if name != "device"}
-    return (args[0], *(kept or (args[0].dtype,))), named
+    if kept or named.keys() & {"dtype", "other"}:
+        return (args[0], *kept), named
+    return (args[0], args[0].dtype), named
 
 
 class Call(NamedTuple):

@@ -176,7 +176,7 @@ def _explained(error: Exception, module: torch.nn.Module, inputs: tuple[Input, .
         )
     if any(words in said for words in _DATA):
         return UsageError(
-            f"the forward depends on the values of a tensor, in {where}: {said}",
+            f"the forward depends on the values of a tensor, in {where}: {said.partition('. ')[0]}",
             hint="cnnprof follows shapes, not values: pass a part of the network that has no such branch",
             code="depends-on-data",
         )
