@@ -79,6 +79,14 @@ def test_several_inputs_arrive_in_order_or_by_the_names_of_the_forward():
     assert (Edge("left"), Edge("right")) == named.nodes[0].inputs
 
 
+def test_one_input_that_is_named_goes_where_its_name_is():
+    class Late(nn.Module):
+        def forward(self, mask=None, image=None):
+            return image * 2 if mask is None else mask
+
+    assert ["mul"] == [node.op for node in seen(Late(), image=(3,)).nodes]
+
+
 def test_work_in_place_changes_what_later_layers_read():
     def forward(_, x):
         value = x * 2

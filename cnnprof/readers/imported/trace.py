@@ -128,7 +128,7 @@ def _forward(
 def _called(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> Any:
     """Call the module with its inputs by name, where its forward has all their names, else in order."""
     known = inspect.signature(module.forward).parameters
-    if len(tensors) > 1 and all(name in known for name in tensors):
+    if all(name in known for name in tensors):
         return module(**tensors)
     return module(*tensors.values())
 
