@@ -107,7 +107,7 @@ def test_an_interrupted_validation_prints_the_checks_that_were_made(tmp_path):
     out, err = child.communicate(timeout=60)
 
     assert (130, b"") == (child.returncode, err)
-    assert out.startswith(b"lenet5, 3 figures: 3 equal\n")
+    assert out.startswith(b"lenet5, 6 figures: 6 equal\n")
     assert b"note: interrupted: what was found until then, of 1 of 1 network\n" in out
 
 
