@@ -240,7 +240,10 @@ def _attention(call: Call) -> Found | None:
 
 def _roll(call: Call) -> Found:
     bound = call.bound("input shifts dims")
-    return Found("roll", given(bound, "shifts dims"), [bound["input"]])
+    args = {name: bound[name] for name in ("shifts", "dims") if bound.get(name) is not None}
+    return Found(
+        "roll", {name: list(each) if isinstance(each, tuple) else each for name, each in args.items()}, [bound["input"]]
+    )
 
 
 def _slice(call: Call) -> Found:
