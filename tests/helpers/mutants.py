@@ -264,7 +264,7 @@ def _double(draws: random.Random, graph: Graph, _analysis: Analysis) -> Mutant |
     nodes = [*moved.nodes[:at], again, *moved.nodes[at:]]
     return Mutant(
         replace(moved, nodes=tuple(nodes)), "double", (node.name, again.name, *_same_neighbours(graph, node)),
-        f"{node.name}: twice", equivalent=node.op in IDEMPOTENT,
+        f"{node.name}: twice", equivalent=node.op in IDEMPOTENT or node.op.startswith("adaptive"),
     )  # fmt: skip
 
 
