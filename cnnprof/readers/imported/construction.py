@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnnprof.readers.imported.meta import MOST_KEPT
 
@@ -44,6 +44,20 @@ def _without_values() -> Iterator[None]:
         yield
 
 
+def _no_drawing() -> AbstractContextManager[object]:
+    """Have what initialises a tensor without contents do nothing: torch would still work out what it gives."""
+    from torch.overrides import TorchFunctionMode
+
+    class NoDrawing(TorchFunctionMode):  # type: ignore[misc] # torch is not followed
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            name = getattr(function, "__name__", "")
+            if name in ("normal_", "uniform_", "fill_", "zero_", "erfinv_") and args and args[0].is_meta:
+                return args[0]
+            return function(*args, **(kwargs or {}))
+
+    return NoDrawing()
+
+
 @contextmanager
 def _without_weights() -> Iterator[None]:
     """Have parameters, and buffers too large to be tables, on the meta device as soon as a module gets them."""
@@ -65,7 +79,8 @@ def _without_weights() -> Iterator[None]:
 
     nn.Module.register_parameter, nn.Module.register_buffer = register_parameter, register_buffer
     try:
-        yield
+        with _no_drawing():
+            yield
     finally:
         nn.Module.register_parameter, nn.Module.register_buffer = parameter, buffer
 

@@ -18,7 +18,16 @@ from cnnprof.readers.imported.calls import Call, Found, function_name, staying, 
 from cnnprof.readers.imported.fallback import fallback
 from cnnprof.readers.imported.functions import FUNCTIONS
 from cnnprof.readers.imported.modules import find, is_list, layer_type
-from cnnprof.readers.imported.tensors import dtype_name, frozen, is_parameter, names_batch, spec, storage, together
+from cnnprof.readers.imported.tensors import (
+    dtype_name,
+    frozen,
+    is_parameter,
+    names_batch,
+    normalised,
+    spec,
+    storage,
+    together,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -70,6 +79,7 @@ class Recorder:
         self._state: dict[int, tuple[str, torch.Tensor]] = {}
         for name, tensor in (*module.named_parameters(), *module.named_buffers()):
             self._state.setdefault(id(tensor), (name, tensor))
+        self._counters = {name: key for key, (name, _) in self._state.items() if name.endswith("num_batches_tracked")}
         self._owners: dict[int, str] = {}
         """Who counts a parameter or buffer: a node's name by the tensor's identity."""
         self._values: dict[int, Edge] = {}
@@ -96,7 +106,9 @@ class Recorder:
             moved = staying(*moved)
             if name != "to":
                 return operands[0]
-        result = function(*moved[0], **moved[1])
+        result = normalised(*moved) if name == "batch_norm" else None
+        if result is None:
+            result = function(*moved[0], **moved[1])
         if operands:
             self._take(name, args, kwargs, operands, result)
         return result
@@ -259,9 +271,9 @@ class Recorder:
             return
         prefix = self._state[id(found.state[0])][0].rpartition(".")[0]
         counter = f"{prefix}.num_batches_tracked" if prefix else "num_batches_tracked"
-        for key, (name, _) in self._state.items():
-            if name == counter and key not in self._owners:
-                self._change(self._owners, key, owner)
+        key = self._counters.get(counter)
+        if key is not None and key not in self._owners:
+            self._change(self._owners, key, owner)
 
     def _stored_alike(self, said: str, inputs: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> bool:
         seen = "inplace" if any(outputs[0] is each for each in inputs) else storage(outputs[0], inputs)
