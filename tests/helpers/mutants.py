@@ -143,10 +143,12 @@ def _argument(name: str) -> Change:
 
 
 def _computes_the_same(name: str, node: Node, changed: Node, analysis: Analysis) -> bool:
-    """Return whether an argument means nothing here: a kernel of one element, no padding, equal windows."""
+    """Return whether an argument means nothing here: a kernel of one element, no padding, nothing to join."""
     inputs = analysis.row(node.name).inputs
     if name == "dilation":
         return set(_kernel(node)) == {1}
+    if name == "dim" and node.op == "concat":
+        return len(inputs) == 1
     if name == "count_include_pad":
         return all(window.pad_low == 0 for window in of(node).windows(inputs) or ())
     if name in ("ceil_mode", "stride"):  # nothing but the number of windows and where those after the first begin
