@@ -41,7 +41,7 @@ TIERS = {
     "measure": 6,
     "validator": 6,
     "published": 6,
-    "peers": 6,
+    "peers": 5,
     "budget": 6,
     "differ": 6,
     "placement": 6,

@@ -101,19 +101,18 @@ class Softmax(Recorded, frozen=True):
         return softmax_events(inputs[0].numel // self.length, self.length)
 
 
-class Producing(Recorded, frozen=True):
-    """A product of two operands, both of them values, and perhaps a third that is added."""
+class MatrixProduct(Recorded, frozen=True):
+    """A product of two values and perhaps a third that is added; …×L×K times …×K×M, or ×M×K: K products per result."""
 
     remembers = "inputs"
 
     def contracted(self, inputs: Inputs) -> int:
         """Return the products that every result adds up."""
-        raise NotImplementedError
+        return inputs[0].shape[-1]
 
     def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
         results = outputs[0].numel
-        added = results if len(inputs) > 2 else 0  # noqa: PLR2004 two operands
-        return mac_events(results * self.contracted(inputs), results, added)
+        return mac_events(results * self.contracted(inputs), results, _added(inputs, outputs))
 
     def products(self, inputs: Inputs, outputs: Inputs) -> tuple[Product, ...]:
         return (Product(self.events(inputs, outputs).macs, (0,), (1,)),)
@@ -122,40 +121,27 @@ class Producing(Recorded, frozen=True):
         return (kept_input(0), kept_input(1))
 
 
-class MatrixProduct(Producing, frozen=True):
-    """…×L×K times …×K×M, or a vector in place of a matrix: K products per result."""
-
-    def contracted(self, inputs: Inputs) -> int:
-        return inputs[0].shape[-1]
+def _added(inputs: Inputs, outputs: Inputs) -> int:
+    """Return the additions of a third operand."""
+    return outputs[0].numel if len(inputs) > 2 else 0  # noqa: PLR2004 two operands
 
 
-class Linear(Producing, frozen=True):
-    """…×K by weights M×K that are computed or used elsewhere too: K products per result."""
-
-    def contracted(self, inputs: Inputs) -> int:
-        return inputs[1].shape[-1]
-
-
-class Convolution(Producing, frozen=True):
+class Convolution(MatrixProduct, frozen=True):
     """A convolution whose weights O×(C/groups)×kernel are computed or used elsewhere too."""
 
     def contracted(self, inputs: Inputs) -> int:
         return inputs[1].numel // inputs[1].shape[0]
 
 
-class TransposedConvolution(Producing, frozen=True):
+class TransposedConvolution(Convolution, frozen=True):
     """A transposed convolution with weights C×(O/groups)×kernel: every input element meets all of its channel's."""
-
-    def contracted(self, inputs: Inputs) -> int:
-        return inputs[1].numel // inputs[1].shape[0]
 
     def events(self, inputs: Inputs, outputs: Inputs, *, training: bool = False) -> Events:
         macs = inputs[0].numel * self.contracted(inputs)
-        added = outputs[0].numel if len(inputs) > 2 else 0  # noqa: PLR2004 two operands
-        return mac_events(macs, min(outputs[0].numel, macs), added)
+        return mac_events(macs, min(outputs[0].numel, macs), _added(inputs, outputs))
 
 
-class Einsum(Producing, frozen=True):
+class Einsum(MatrixProduct, frozen=True):
     """A sum of products over ``terms`` combinations of letters in all."""
 
     terms: int = 1
@@ -298,7 +284,7 @@ REDUCING: dict[str, tuple[Events, Events, Events, Remembers]] = {
 
 
 SOFTMAX = ("softmax", "log_softmax")
-MATRIX_PRODUCTS = ("matmul", "mm", "bmm", "mv", "dot", "addmm", "baddbmm")
+MATRIX_PRODUCTS = ("matmul", "mm", "bmm", "mv", "dot", "addmm", "baddbmm", "linear")
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 TRANSPOSED_CONVOLUTIONS = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 _SIGMOID = Events(exps=1, adds=1, divs=1)
@@ -314,7 +300,6 @@ OTHERS: dict[str, type[Recorded]] = {
     **dict.fromkeys(MATRIX_PRODUCTS, MatrixProduct),
     **dict.fromkeys(CONVOLUTIONS, Convolution),
     **dict.fromkeys(TRANSPOSED_CONVOLUTIONS, TransposedConvolution),
-    "linear": Linear,
     "einsum": Einsum,
     "scaled_dot_product_attention": Attention,
     "buffer": Buffer,

@@ -34,6 +34,13 @@ def total(analysis: Analysis, tool: Tool, figure: Figure, *, training: bool) -> 
     )  # fmt: skip
 
 
+def counted(tool: Tool, row: Row) -> int | None:
+    """Return what a tool's first figure counts for a layer, called as a module in evaluation; None: it is unknown."""
+    learns = _learns(row, training=False)
+    found = rule_of(tool, tool.figures[0], kind_of(row, training=learns), "module", training=learns)
+    return None if found is None else found.count(Facts(row, row, row.macs))
+
+
 def _learns(row: Row, *, training: bool) -> bool:
     """Return whether a layer works as in training: one without statistics always takes those of the batch."""
     if row.args.get("track_running_stats") is False and row.op.startswith("batchnorm"):

@@ -1,8 +1,8 @@
 """Multiply-accumulates, layer by layer, against fvcore's FlopCountAnalysis, whose "flop" is a multiply-accumulate.
 
 fvcore traces a forward and applies a formula to each operator that it knows. What it counts besides products, and what
-it does not count, follows rules of its own; they stand here (``nn/jit_handles.py`` of fvcore 0.1.5), so that every
-difference is explained to the last digit.
+it does not count, follows rules of its own (``peers/fvcore.py``; what becomes of its products stands here), so that
+every difference is explained to the last digit.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from cnnprof.model.analysis import Analysis, Row
 from cnnprof.model.graph import Graph
 from cnnprof.model.plain import replace
 from cnnprof.model.validation import Figure, Verdict
+from cnnprof.peers.count import counted
+from cnnprof.peers.fvcore import TOOL
 from cnnprof.units import dimensions
 from cnnprof.validator.case import BATCH, Case
 
@@ -157,7 +159,7 @@ def _part(row: Row, layer: Layer, said: Counts, unknown: Counts) -> Part:
     if row.when == "train":  # it does not run in evaluation
         return Part(row, 0, None, Counter(), said[row.name])
     products, why = _products(row, layer, unknown[row.name])
-    operator, count = _counted_besides(row, layer) or ("", 0)
+    operator, count = _counted_besides(row) or ("", 0)
     return Part(row, products, why, Counter({operator: count} if count else {}), said[row.name])
 
 
@@ -218,22 +220,23 @@ BESIDES = {
 """Operators that fvcore counts though they are no products, and its rule."""
 
 
-def _counted_besides(row: Row, layer: Any) -> tuple[str, int] | None:
-    """Return the operator of ``BESIDES`` that a layer runs, and its count."""
-    if row.op in ("batchnorm1d", "batchnorm2d", "batchnorm3d"):
-        each = 1 + layer.affine if layer.track_running_stats else 4 + layer.affine
-        return "batch_norm", each * row.inputs[0].numel
-    if row.op in ("instancenorm1d", "instancenorm2d", "instancenorm3d", "groupnorm"):
-        operator = "group_norm" if row.op == "groupnorm" else "instance_norm"
-        return operator, (4 + layer.affine) * row.inputs[0].numel
-    if row.op == "layernorm":
-        return "layer_norm", (4 + layer.elementwise_affine) * row.inputs[0].numel
-    if row.op == "adaptiveavgpool2d":
-        return "adaptive_avg_pool2d", row.inputs[0].numel
-    per_output = {("nearest", 4): 1, ("bilinear", 4): 4}
-    if row.op == "upsample" and (layer.mode, len(row.inputs[0].shape)) in per_output:
-        return f"upsample_{layer.mode}2d", per_output[layer.mode, 4] * row.outputs[0].numel
-    return None
+OPERATORS = {
+    "batchnorm": "batch_norm",
+    "instancenorm": "instance_norm",
+    "groupnorm": "group_norm",
+    "layernorm": "layer_norm",
+    "adaptiveavgpool2d": "adaptive_avg_pool2d",
+}
+"""What fvcore calls a layer that makes no products, by how its type begins."""
+
+
+def _counted_besides(row: Row) -> tuple[str, int] | None:
+    """Return the operator of ``BESIDES`` that a layer runs, and its count by the rules of ``cnnprof conventions``."""
+    names = [operator for begin, operator in OPERATORS.items() if row.op.startswith(begin)]
+    if row.op == "upsample":
+        names = [f"upsample_{row.args.get('mode', 'nearest')}{len(row.inputs[0].shape) - 2}d"]
+    count = counted(TOOL, row) if names and names[0] in BESIDES else None
+    return None if count is None else (names[0], count)
 
 
 # Figures
