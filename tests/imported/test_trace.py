@@ -108,6 +108,22 @@ def test_a_view_is_told_from_a_copy_by_the_storage_it_has():
     assert ["view", "new"] == [node.args.get("writes", "new") for node in graph.nodes if node.op == "torch.reshape"]
 
 
+def test_a_layer_that_shows_its_input_is_not_taken_for_one_that_copied():
+    graph = seen(Forward(lambda _, x: (x.flatten(1), x.permute(0, 2, 3, 1).flatten(1))))
+
+    assert ["flatten", "permute", "torch.flatten"] == [node.op for node in graph.nodes]
+
+
+def test_a_norm_with_a_forward_of_its_own_is_one_layer_with_its_count_of_batches():
+    class OwnNorm(nn.BatchNorm2d):
+        def forward(self, image):
+            return functional.batch_norm(image, self.running_mean, self.running_var, self.weight, self.bias)
+
+    found = counted(OwnNorm(3))
+
+    assert (["batchnorm2d"], 7, ()) == ([row.op for row in found.rows], found.totals.buffers, found.notes)
+
+
 # -- what is counted --------------------------------------------------------------------------------------------------
 
 
@@ -287,6 +303,13 @@ def test_a_forward_that_raises_is_told_with_its_place_and_input():
     assert "forward-raises" == code
     assert "in 0" in message
     assert "input 1x3x8x8 float32" in message
+
+
+def test_statistics_of_other_channels_are_refused_as_torch_refuses_them():
+    code, message = refusal(Forward(lambda _, x: functional.batch_norm(x, torch.zeros(5), torch.ones(5))))
+
+    assert "forward-raises" == code
+    assert "RuntimeError" in message
 
 
 def test_a_forward_of_two_arguments_wants_two_inputs():
