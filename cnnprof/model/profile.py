@@ -1,0 +1,98 @@
+"""What the raw samples of one part of a run say: a time per layer, the ledger, doubts. Plain data, in seconds."""
+
+from __future__ import annotations
+
+from cnnprof.model.plain import Plain
+
+
+class Estimate(Plain, frozen=True, kw_only=True):
+    """A median of samples. ``low_s`` and ``high_s`` are its 95 % interval by order statistics."""
+
+    median_s: float
+    mad_s: float
+    """Median absolute deviation from the median, unscaled."""
+    low_s: float
+    high_s: float
+    min_s: float
+    n: int
+    """Samples that the median is of: the clean ones, or all where none is clean."""
+    dirty: int = 0
+    """Samples that were disturbed."""
+    bimodal: bool = False
+
+
+class LayerTime(Plain, frozen=True, kw_only=True):
+    """Times of one row of the table, in the network unless said otherwise; None: not measured."""
+
+    name: str
+    time: Estimate | None = None
+    """Wall time without the marks' own."""
+    cpu_time: Estimate | None = None
+    """CPU time of the calling thread; None where several threads make it meaningless."""
+    calls: int = 0
+    """Times it runs in one forward; the time is of all of them."""
+    below_resolution: bool = False
+    """True where the time is less than five times what its marks cost."""
+    hot: Estimate | None = None
+    """By itself, over and over: all in the caches."""
+    cold: Estimate | None = None
+    """By itself, weights out of the caches, input in them."""
+
+
+class Ledger(Plain, frozen=True, kw_only=True):
+    """Where the time of a forward goes. ``unexplained_s`` is signed, and the remainder of no other line.
+
+    end to end = layers + launch gaps + glue + unexplained; what the marks cost stands beside it.
+    """
+
+    end_to_end: Estimate
+    """Pass E: the forward without any marks."""
+    layers_s: float
+    """The sum of the layers' times."""
+    glue_s: float
+    """Between the layers: Python, hooks, freeing tensors."""
+    launch_gaps_s: float | None = None
+    """Time in which a GPU waits for the next kernel; None on a CPU, which launches none."""
+    unexplained_s: float
+    unexplained_low_s: float
+    unexplained_high_s: float
+    """95 % interval by bootstrap over the forwards of both passes."""
+    marked: Estimate
+    """Pass L: the forward with its marks."""
+
+    @property
+    def marks_s(self) -> float:
+        """What the marks cost: pass L less pass E."""
+        return self.marked.median_s - self.end_to_end.median_s
+
+    @property
+    def unexplained_share(self) -> float:
+        """The unexplained as a part of the whole."""
+        return self.unexplained_s / self.end_to_end.median_s
+
+
+class Doubt(Plain, frozen=True, kw_only=True):
+    """A named reason to trust a figure less, and what can still be tried."""
+
+    code: str
+    message: str
+    hint: str | None = None
+
+
+class Profile(Plain, frozen=True, kw_only=True):
+    """One part of a run, digested."""
+
+    protocol: str
+    """One line: passes, device, batch, dtype, layout, threads, samples."""
+    layers: tuple[LayerTime, ...] = ()
+    """One per row of the analysis, in its order."""
+    whole: Estimate | None = None
+    """Pass E."""
+    cpu_whole: Estimate | None = None
+    """CPU time of the calling thread in pass E; None with several threads."""
+    phases: dict[str, Estimate] = {}
+    """Of a training step: forward, backward, optimizer."""
+    images_per_s: float | None = None
+    ledger: Ledger | None = None
+    doubts: tuple[Doubt, ...] = ()
+    threads: int | None = None

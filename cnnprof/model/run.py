@@ -1,0 +1,143 @@
+"""What was measured, as it was measured: raw samples and their circumstances. Statistics are derived elsewhere.
+
+A ``Run`` is what one command measured; it has a part per (model, device, batch, dtype), each measured by a process of
+its own. Times are whole nanoseconds, as the clocks gave them. Everything here goes to JSON and back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from cnnprof.model.analysis import Analysis
+from cnnprof.model.plain import Plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = "cnnprof/run/1"
+Pass = Literal["E", "L"]
+"""E: the whole forward and nothing else, the truth of the total. L: the same forward with marks between its layers."""
+Status = Literal["running", "done", "budget", "interrupted", "out-of-memory", "failed"]
+"""``budget``: the time was up before the interval was as narrow as asked for; ``failed``: ``Part.problem`` says why."""
+
+
+class Setting(Plain, frozen=True, kw_only=True):
+    """How a network is run: everything that its times depend on besides the machine."""
+
+    device: str = "cpu"
+    """As torch names it, or ``fake``."""
+    batch: int = 1
+    dtype: str = "float32"
+    layout: Literal["contiguous", "channels_last"] = "contiguous"
+    threads: int | None = None
+    """None: as many as torch takes by itself; the environment says how many those were."""
+    mode: Literal["inference", "training"] = "inference"
+    optimizer: Literal["sgd", "momentum", "adam"] = "sgd"
+    """Of a training step."""
+    compiled: bool = False
+    seed: int = 0
+
+
+class Forward(Plain, frozen=True, kw_only=True):
+    """One forward, or in training one step: what the clocks and the system said."""
+
+    kind: Pass
+    wall_ns: int
+    cpu_ns: int
+    """CPU time of the calling thread. With several threads it says nothing: they spin while they wait."""
+    switches: int | None = None
+    """Times that the system took the CPU away (involuntary context switches of the process)."""
+    faults: int | None = None
+    """Pages that were touched for the first time (minor page faults)."""
+    others: float | None = None
+    """CPUs that other processes kept busy meanwhile; known per round of forwards. None: the system does not say."""
+    phases_ns: tuple[int, ...] = ()
+    """Wall time of each of ``Part.phases``, where there are several."""
+    marks_ns: tuple[int, ...] = ()
+    """Pass L, wall time: before the first layer, in it, between it and the second, … after the last: 2·layers + 1."""
+    marks_cpu_ns: tuple[int, ...] = ()
+    """The same in CPU time of the thread."""
+    warm_up: bool = False
+    attempt: int = 0
+    """Number of the process that measured it: a resumed part has several."""
+
+
+class MarkCost(Plain, frozen=True, kw_only=True):
+    """What a pair of marks costs, measured on layers that do nothing; subtracted from every time of pass L."""
+
+    inside_ns: float
+    """The part that falls between the two marks of a layer."""
+    outside_ns: float
+    """The part that falls between one layer's last mark and the next one's first."""
+    inside_cpu_ns: float = 0.0
+
+
+class Temperature(Plain, frozen=True, kw_only=True):
+    """One layer run by itself: over and over, and with its weights out of the caches but its input in them."""
+
+    layer: str
+    hot_ns: tuple[int, ...]
+    cold_ns: tuple[int, ...]
+
+
+class MeasuredMemory(Plain, frozen=True, kw_only=True):
+    """The most bytes that were there at once, in pass M; weights, buffers and inputs included."""
+
+    peak_bytes: int
+    by: str
+    """What counted them."""
+
+
+class Part(Plain, frozen=True, kw_only=True):
+    """One network at one setting, measured by one process (or several, where it was resumed)."""
+
+    model: str
+    """What the user typed."""
+    setting: Setting
+    status: Status = "running"
+    problem: str | None = None
+    """One sentence, where it failed."""
+    hint: str | None = None
+    analysis: Analysis | None = None
+    """What is predicted at this batch and dtype."""
+    layers: tuple[str, ...] = ()
+    """Names of the rows that pass L tells apart, in order of running; a name may come twice."""
+    marks: tuple[str, ...] = ()
+    """How each of them is marked: a key of ``costs``."""
+    costs: dict[str, MarkCost] = {}
+    phases: tuple[str, ...] = ("forward",)
+    """What a sample consists of: of a training step forward, backward and optimizer."""
+    environment: dict[str, Any] = {}
+    forwards: tuple[Forward, ...] = ()
+    temperatures: tuple[Temperature, ...] = ()
+    memory: MeasuredMemory | None = None
+    output_std: float | None = None
+    """Standard deviation of the main output: 0 or nothing finite means that no real values were computed."""
+    steady: bool | None = None
+    """Whether warm-up ended because times no longer changed; None: there was none."""
+
+
+class Run(Plain, frozen=True, kw_only=True):
+    """What one command measured."""
+
+    schema: str = SCHEMA
+    cnnprof_version: str
+    id: str
+    """``20261121-141502-vgg16-3f9a``: sorts by time, can be typed."""
+    created: str
+    """UTC, ISO 8601."""
+    status: Status = "running"
+    budget_s: float | None = None
+    """Time that each part was given."""
+    interval: float = 0.02
+    """Half width of the 95 % interval of E's median, as a part of it, at which a part is done."""
+    parts: tuple[Part, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id}, {self.status}: {len(self.parts)} parts>"
+
+    if TYPE_CHECKING:  # bound by cnnprof.bindings
+
+        def to_frame(self) -> pd.DataFrame: ...
+        def _repr_html_(self) -> str: ...
+        def __rich__(self) -> Any: ...
