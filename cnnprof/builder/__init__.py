@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof.builder.lives import Lives, find_lives
-from cnnprof.builder.network import compiled, corresponding, network_class, stay_tied
+from cnnprof.builder.network import compiled, corresponding, marked, network_class, stay_tied
 from cnnprof.builder.source import write_forward
 from cnnprof.builder.tree import plant
 from cnnprof.errors import LayerError, MissingPackageError, UsageError
@@ -89,10 +90,12 @@ def _network(graph: Graph, lives: Lives, parts: list[Part], modules: dict[str, t
     titles = {each.path: each.module or each.block or "Container" for each in graph.containers}
     places = plant(network, modules, titles)
     counts = {part.node.name: len(part.outputs) for part in parts}
-    kind.code = write_forward(graph, lives, counts, {name: place.expression for name, place in places.items()})
+    expressions = {name: place.expression for name, place in places.items()}
+    kind._write = staticmethod(partial(write_forward, graph, lives, counts, expressions))  # noqa: SLF001 being made
+    kind.code = network._write()  # noqa: SLF001
     kind.forward = compiled(kind.code, graph.name)
     kind.paths = paths = {name: place.path for name, place in places.items()}
-    kind._resting = tuple(paths[node.name] for node in graph.nodes if node.frozen == "eval")  # noqa: SLF001 being made
+    kind._resting = tuple(paths[node.name] for node in graph.nodes if node.frozen == "eval")  # noqa: SLF001
     kind._shared = tuple(  # noqa: SLF001
         (paths[node.name], paths[node.share]) for node in graph.nodes if node.share is not None
     )
@@ -227,4 +230,4 @@ def _drawing(torch: Any, seed: int, device: Any) -> Iterator[None]:
             torch.set_default_dtype(before)
 
 
-__all__ = ["FLOAT_DTYPES", "build"]
+__all__ = ["FLOAT_DTYPES", "build", "marked"]

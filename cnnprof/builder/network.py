@@ -6,10 +6,12 @@ import copy
 import itertools
 import linecache
 import re
+import types
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cnnprof.builder.source import ENTER, LEAVE
 from cnnprof.model.graph import Graph
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ class Network(Module):  # type: ignore[misc] # torch is not followed
     graph: Graph
     code: str
     paths: Mapping[str, str]
+    _write: Callable[..., str]
+    """Writes the source of its forward, marked or not."""
     _resting: tuple[str, ...]
     """Paths of what stays in evaluation mode."""
     _shared: tuple[tuple[str, str], ...]
@@ -100,7 +104,7 @@ def network_class(graph: Graph) -> Any:
     """Return a class for one network; whoever builds it gives it ``code``, ``forward``, ``paths`` and the rest."""
     from torch import nn
 
-    unfinished = {"code": "", "paths": {}, "_resting": (), "_shared": ()}
+    unfinished = {"code": "", "paths": {}, "_write": str, "_resting": (), "_shared": ()}
     return type("Network", (Network, nn.Module), {"__doc__": Network.__doc__, "graph": graph, **unfinished})
 
 
@@ -110,10 +114,21 @@ def stay_tied(network: Network, _keys: object = None) -> None:
     network._loading = ()  # noqa: SLF001
 
 
-def compiled(code: str, title: str) -> Callable[..., Any]:
-    """Return the function ``forward`` whose source ``code`` is; tracebacks and debuggers show its lines."""
+def marked(network: Network, enter: Callable[[], None], leave: Callable[[], None]) -> Any:
+    """Return a network of the same modules and tensors that calls ``enter`` before and ``leave`` after each layer."""
+    twin = copy.copy(network)
+    code = network._write(marked=True)  # noqa: SLF001 its own
+    twin.forward = types.MethodType(compiled(code, network.graph.name, {ENTER: enter, LEAVE: leave}), twin)
+    return twin
+
+
+def compiled(code: str, title: str, names: Mapping[str, Any] | None = None) -> Callable[..., Any]:
+    """Return the function ``forward`` whose source ``code`` is; tracebacks and debuggers show its lines.
+
+    ``names``: what the code finds beside Python's own.
+    """
     file = f"<cnnprof {printable(title)} {next(_numbers)}>"
-    namespace: dict[str, Any] = {}
+    namespace: dict[str, Any] = {**(names or {})}
     exec(compile(code, file, "exec"), namespace)  # noqa: S102 written by source.py, where no name stands unchecked
     forward: Callable[..., Any] = namespace.pop("forward")
     linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from cnnprof.builder.lives import Lives, Step
 from cnnprof.model.graph import Edge, Graph, Node
 
-_RESERVED = {"self", "getattr", "__debug__", *keyword.kwlist}
+ENTER, LEAVE = "enter_layer", "leave_layer"
+"""What a marked forward calls before and after each layer."""
+_RESERVED = {"self", "getattr", "__debug__", ENTER, LEAVE, *keyword.kwlist}
 _INDENT = "    "
 
 
@@ -31,7 +33,9 @@ def identifier(name: str, taken: Iterable[str] = ()) -> str:
     return found
 
 
-def write_forward(graph: Graph, lives: Lives, counts: Mapping[str, int], modules: Mapping[str, str]) -> str:
+def write_forward(
+    graph: Graph, lives: Lives, counts: Mapping[str, int], modules: Mapping[str, str], *, marked: bool = False
+) -> str:
     """Return the source of ``forward``.
 
     Args:
@@ -39,13 +43,17 @@ def write_forward(graph: Graph, lives: Lives, counts: Mapping[str, int], modules
         lives: when its tensors die.
         counts: the number of outputs of every node.
         modules: the expression for every node's module, ``self.layer1[0].conv``.
+        marked: call ``enter_layer`` before and ``leave_layer`` after each layer.
     """
-    return "\n".join(_Writer(graph, lives, counts, modules).lines()) + "\n"
+    return "\n".join(_Writer(graph, lives, counts, modules, marked=marked).lines()) + "\n"
 
 
 class _Writer:
-    def __init__(self, graph: Graph, lives: Lives, counts: Mapping[str, int], modules: Mapping[str, str]) -> None:
+    def __init__(
+        self, graph: Graph, lives: Lives, counts: Mapping[str, int], modules: Mapping[str, str], *, marked: bool
+    ) -> None:
         self.graph = graph
+        self.marked = marked
         self.counts = counts
         self.modules = modules
         self.lives = lives
@@ -111,7 +119,8 @@ class _Writer:
     def _call(self, node: Node) -> str:
         made = ", ".join(self.names[Edge(node.name, at)] for at in range(self.counts[node.name]))
         read = ", ".join(self.names[edge] for edge in node.inputs)
-        return f"{made} = {self.modules[node.name]}({read})"
+        call = f"{made} = {self.modules[node.name]}({read})"
+        return f"{ENTER}(); {call}; {LEAVE}()" if self.marked else call
 
     def _delete(self, edges: Sequence[Edge]) -> Iterator[str]:
         if edges:
