@@ -5,29 +5,50 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+Mark = Callable[[], None]
+"""Called at the edge of a layer; it reads the clocks."""
+
+
+class Alone(NamedTuple):
+    """A layer by itself: what runs it once, and what reads its input."""
+
+    run: Callable[[], Any]
+    touch: Callable[[], Any]
+
 
 class Layer(NamedTuple):
     """One layer that pass L tells apart."""
 
     name: str
-    marked: str
-    """How it is marked: a key of ``Subject.costs()``."""
-    alone: Callable[[], tuple[Callable[[], Any], Callable[[], None], list[Any]]] | None = None
-    """Prepares the layer by itself: what runs it once, what touches its input, and its weights. None: it cannot."""
+    kind: str
+    """How it is marked: a key of ``Network.idle``."""
+    alone: Callable[[], Alone] | None = None
+    """Prepares the layer to run by itself. None: it cannot."""
+
+
+class Idle(NamedTuple):
+    """Layers that do nothing, called as real ones are: what marks cost is measured on them."""
+
+    count: int
+    plain: Callable[[], Any]
+    marked: Callable[[Mark, Mark], Callable[[], Any]]
+    """Given the marks before and after a layer: the same with marks."""
 
 
 class Network(NamedTuple):
-    """A network that is ready to run on a device, whatever made it. A step is its phases, one after the other."""
+    """A network that is ready to run, whatever made it. One step is its phases, one after the other."""
 
     layers: tuple[Layer, ...]
     phases: tuple[tuple[str, Callable[[], Any]], ...]
     """``("forward", …)``, in training also ``("backward", …)`` and ``("optimizer", …)``."""
-    marked: Callable[[Callable[[], None]], Any] | None
-    """The forward with a mark before and after each layer. None: layers cannot be told apart (compiled)."""
-    calibrations: dict[str, Callable[[Callable[[], None]], Callable[[bool], int]]]
-    """Per kind of mark: given the mark, a function that runs layers that do nothing, marked or not, and says how many."""
-    peak_bytes: Callable[[], tuple[int, str]] | None = None
-    """Pass M: the most bytes at once in a step, and who counted them."""
+    marked: Callable[[Mark, Mark], Callable[[], Any]] | None
+    """Given the marks before and after a layer: the first phase with marks. None: layers cannot be told apart."""
+    idle: dict[str, Idle]
+    peak_bytes: Callable[[], int]
+    """Pass M: the most bytes that are there at once in a step."""
+    counter: str
+    """What counts those bytes."""
+    output_std: Callable[[], float]
 
 
 class Subject(Protocol):

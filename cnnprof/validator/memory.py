@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof import analyzer
 from cnnprof.analyzer import OPTIMIZERS
+from cnnprof.devices.storages import total, tracker
 from cnnprof.model.memory import Optimizer, TrainingMemory
 from cnnprof.model.validation import Figure, Verdict
 from cnnprof.validator.case import Case, asking, without_memory
-from cnnprof.validator.fake import fake_inputs, fake_tensors, on_fakes, total, tracker
+from cnnprof.validator.fake import fake_inputs, fake_tensors, on_fakes
 from cnnprof.validator.kept import saved
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import torch
 import cnnprof
 from cnnprof.analyzer import freeze
 from cnnprof.builder import build
+from cnnprof.devices.storages import total, tracker
 from cnnprof.layers.activations import ReLU
 from cnnprof.layers.backward import kept, kept_input
 from cnnprof.layers.joining import Concat
@@ -16,7 +17,7 @@ from cnnprof.model.graph import Graph
 from cnnprof.model.validation import Figure
 from cnnprof.validator import validate
 from cnnprof.validator.case import BATCH, Case
-from cnnprof.validator.fake import fake_inputs, fake_tensors, on_fakes, total, tracker
+from cnnprof.validator.fake import fake_inputs, fake_tensors, on_fakes
 from cnnprof.validator.memory import Network, check, forward_and_backward, made, training_peaks
 
 TRAINING = [f"peak bytes of a training step, {name}" for name in ("sgd", "momentum", "adam")]

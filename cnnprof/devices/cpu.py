@@ -1,0 +1,212 @@
+"""The CPU that this process runs on: two clocks, what the system counts, and caches that can be emptied."""
+
+from __future__ import annotations
+
+import gc
+import math
+import resource
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from time import perf_counter_ns, thread_time_ns
+from typing import TYPE_CHECKING, Any
+
+from cnnprof.devices import system
+from cnnprof.devices.base import Idle, Mark, Network
+
+if TYPE_CHECKING:
+    import torch
+
+_REPEATS = 31
+"""Runs of idle layers that the cost of marks is the median of."""
+_WARM = 3
+"""Runs of a layer by itself before its samples."""
+_CACHE_BYTES = 64 * 2**20
+"""Taken for the last cache where the system does not say."""
+
+
+def missing(_python: str) -> tuple[str, str] | None:
+    """Return what is missing and the command that mends it: nothing."""
+    return None
+
+
+def subject(network: Network, request: dict[str, Any]) -> CpuSubject:  # noqa: ARG001 every device's signature
+    """Return a network as it runs on this CPU."""
+    return CpuSubject(network)
+
+
+class Clocks:
+    """Marks of one forward, wall clock and CPU time of the thread.
+
+    A thread's clock is a system call, so it is read outside: before the wall clock where a layer begins, after it
+    where the layer ends.
+    """
+
+    def __init__(self) -> None:
+        self.wall: list[int] = []
+        self.cpu: list[int] = []
+
+    def marks(self) -> tuple[Mark, Mark]:
+        """Return what to call before a layer and after it."""
+        add_wall, add_cpu = self.wall.append, self.cpu.append
+        wall, cpu = perf_counter_ns, thread_time_ns  # names of this function are found faster than a module's
+
+        def enter() -> None:
+            add_cpu(cpu())
+            add_wall(wall())
+
+        def leave() -> None:
+            add_wall(wall())
+            add_cpu(cpu())
+
+        return enter, leave
+
+    def clear(self) -> None:
+        """Forget all marks."""
+        self.wall.clear()
+        self.cpu.clear()
+
+
+class CpuSubject:
+    """A network on this CPU."""
+
+    def __init__(self, network: Network) -> None:
+        self.layers = tuple(layer.name for layer in network.layers)
+        self.marks = tuple(layer.kind for layer in network.layers)
+        self.phases = tuple(name for name, _ in network.phases)
+        self.others = system.Others()
+        self._network = network
+        self._steps = [step for _, step in network.phases]
+        self._clocks = Clocks()
+        self._marked = None if network.marked is None else network.marked(*self._clocks.marks())
+
+    def now_ns(self) -> int:
+        return perf_counter_ns()
+
+    def environment(self) -> dict[str, Any]:
+        import torch
+
+        return system.describe() | {
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+            "mkldnn": torch.backends.mkldnn.is_available(),
+            "capability": torch.backends.cpu.get_cpu_capability(),
+        }
+
+    def costs(self) -> dict[str, dict[str, float]]:
+        with _collected():
+            return {kind: self._cost(idle) for kind, idle in self._network.idle.items()}
+
+    def _cost(self, idle: Idle) -> dict[str, float]:
+        """Return what marks add to layers that do nothing, in the intervals between two marks and outside of them.
+
+        Inside falls what two marks right after one another read; outside, the rest of what they add.
+        """
+        clocks = Clocks()
+        enter, leave = clocks.marks()
+        plain, marked = idle.plain, idle.marked(enter, leave)
+        bare, dressed = [], []
+        for _ in range(_REPEATS):  # in turn: whatever else happens, happens to both
+            bare.append(_wall_ns(plain))
+            clocks.clear()
+            dressed.append(_wall_ns(marked))
+        clocks.clear()
+        for _ in range(_REPEATS * idle.count):
+            enter()
+            leave()
+        inside, inside_cpu = (statistics.median(_pairs(marks)) for marks in (clocks.wall, clocks.cpu))
+        added = (statistics.median(dressed) - statistics.median(bare)) / idle.count
+        return {"inside_ns": inside, "outside_ns": max(0.0, added - inside), "inside_cpu_ns": inside_cpu}
+
+    def run(self, kind: str) -> dict[str, Any]:
+        if kind == "E" or self._marked is None:
+            return self._timed(self._steps) | {"kind": "E"}
+        self._clocks.clear()
+        found, began, began_cpu, ends = self._run([self._marked, *self._steps[1:]])
+        clocks = self._clocks
+        marks = {
+            "marks_ns": _differences([began, *clocks.wall, ends[0][0]]),
+            "marks_cpu_ns": _differences([began_cpu, *clocks.cpu, ends[0][1]]),
+        }
+        return found | marks | {"kind": "L"}
+
+    def _timed(self, steps: Sequence[Callable[[], Any]]) -> dict[str, Any]:
+        return self._run(steps)[0]
+
+    def _run(self, steps: Sequence[Callable[[], Any]]) -> tuple[dict[str, Any], int, int, list[tuple[int, int]]]:
+        ends = []
+        with _collected():
+            before = resource.getrusage(resource.RUSAGE_SELF)
+            began_cpu, began = thread_time_ns(), perf_counter_ns()
+            for step in steps:
+                step()
+                ends.append((perf_counter_ns(), thread_time_ns()))
+            after = resource.getrusage(resource.RUSAGE_SELF)
+        walls = [began, *(wall for wall, _ in ends)]
+        found = {
+            "wall_ns": walls[-1] - began,
+            "cpu_ns": ends[-1][1] - began_cpu,
+            "switches": after.ru_nivcsw - before.ru_nivcsw,
+            "faults": after.ru_minflt - before.ru_minflt,
+        }
+        if len(steps) > 1:
+            found["phases_ns"] = _differences(walls)
+        return found, began, began_cpu, ends
+
+    def alone(self, index: int, samples: int) -> dict[str, Any] | None:
+        layer = self._network.layers[index]
+        if layer.alone is None:
+            return None
+        run, touch = layer.alone()
+        flush = self._flusher()
+        with _collected():
+            for _ in range(_WARM):
+                run()
+            hot = [_wall_ns(run) for _ in range(samples)]
+            cold = []
+            for _ in range(samples):
+                flush()
+                touch()
+                cold.append(_wall_ns(run))
+        return {"layer": layer.name, "hot_ns": hot, "cold_ns": cold}
+
+    def _flusher(self) -> Callable[[], Any]:
+        """Return what fills every cache with something else: twice the last one's size is written."""
+        import torch
+
+        size = 2 * (system.last_cache_bytes() or _CACHE_BYTES)
+        rubbish: torch.Tensor = torch.empty(size, dtype=torch.uint8)
+        return lambda: rubbish.add_(1)
+
+    def memory(self) -> dict[str, Any] | None:
+        return {"peak_bytes": self._network.peak_bytes(), "by": self._network.counter}
+
+    def output_std(self) -> float | None:
+        found = self._network.output_std()
+        return found if math.isfinite(found) else None
+
+
+@contextmanager
+def _collected() -> Iterator[None]:
+    """Keep Python's collector of cycles from running inside."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _wall_ns(run: Callable[[], Any]) -> int:
+    began = perf_counter_ns()
+    run()
+    return perf_counter_ns() - began
+
+
+def _differences(times: Sequence[int]) -> list[int]:
+    return [after - before for before, after in zip(times, times[1:], strict=False)]
+
+
+def _pairs(marks: Sequence[int]) -> list[int]:
+    return [after - before for before, after in zip(marks[::2], marks[1::2], strict=True)]
