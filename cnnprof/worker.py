@@ -1,6 +1,9 @@
-"""One function called in a process of its own, which may import, break or hang what it likes. Standard library only.
+"""A function called in a process of its own, which may import, break or hang what it likes. Standard library only.
 
-Request and reply are lines of JSON on pipes that nobody else writes to: before anything is imported, the child moves
+It answers once (``call``) or again and again (``stream``): then it waits after each answer until it is asked for the
+next, so that this process can store what it got, and does nothing at all while the other one measures.
+
+Request and replies are lines of JSON on pipes that nobody else writes to: before anything is imported, the child moves
 its standard input and output away and puts nothing and standard error in their places, so that what imported code
 prints goes to standard error. The child has a session of its own. It, and whatever it started, is killed when the call
 ends, however it ends; and if this process dies first, the child notices and ends itself.
@@ -8,15 +11,18 @@ ends, however it ends; and if this process dies first, the child notices and end
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof import errors
@@ -38,6 +44,9 @@ serve()
 """
 """What the child runs: this very cnnprof, without anything else that is installed beside it."""
 
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "_STATUS_ALLOC_FAILED")
+"""What torch says: of the CPU's memory on Linux and on Windows, of a GPU's, and of it for cuBLAS or cuDNN."""
+
 
 class RemoteError(Exception):
     """An exception in the child that is none of cnnprof's own: a bug. Its traceback is added as a note."""
@@ -46,6 +55,8 @@ class RemoteError(Exception):
 class _Job(NamedTuple):
     target: str
     request: Any
+    several: bool
+    """Whether the function yields answers instead of returning one."""
     paths: list[str]
     mark: str
 
@@ -64,21 +75,51 @@ def call(target: str, request: Any, *, python: str = sys.executable, deadline_s:
         CnnprofError: whatever of them the function raised, with message, hint and code.
         WorkerError: the child died, ended without an answer, ran out of memory (``worker-died``, ``worker-memory``) or
             took too long (``worker-timeout``).
-        RemoteError: the function raised anything else.
-        TypeError: the request is nothing that JSON can hold.
+        RemoteError: the function raised anything else, or returned what JSON cannot hold.
+        TypeError, ValueError: the request is nothing that JSON can hold; NaN and infinity are not.
     """
-    job = _Job(target, request, sys.path if python == sys.executable else [], os.urandom(16).hex())
-    question = json.dumps(job).encode() + b"\n"
+    (answer,) = _answers(_job(target, request, several=False, python=python), python, deadline_s)
+    return answer
+
+
+def stream(target: str, request: Any, *, python: str = sys.executable, deadline_s: float) -> Iterator[Any]:
+    """Yield what a generator function yields in a fresh process, which goes on only when it is asked for more.
+
+    The process starts with the first ``next()``. Closing this iterator, or an interrupt while it waits, kills the child
+    and all that it started.
+
+    Args:
+        target: ``module:function`` as for ``call``, but the function yields.
+        request: its argument, as JSON can hold it; so must be all that it yields.
+        python: the interpreter, as for ``call``.
+        deadline_s: seconds that each answer may take, the first one's start of the process included.
+
+    Raises:
+        CnnprofError, WorkerError, RemoteError, TypeError, ValueError: as ``call`` does, at any ``next()``; what was
+            yielded before is good.
+    """
+    return _answers(_job(target, request, several=True, python=python), python, deadline_s)
+
+
+def _job(target: str, request: Any, *, several: bool, python: str) -> _Job:
+    return _Job(target, request, several, sys.path if python == sys.executable else [], os.urandom(16).hex())
+
+
+def _answers(job: _Job, python: str, deadline_s: float) -> Iterator[Any]:
+    question = _line(job).encode()
     with _child(python) as child:
         talk = _Talk(child, job.mark, question)
         talk.start()
-        talk.answered.wait(deadline_s)
-        late = not talk.answered.is_set()
-        if not late:
-            talk.join(GRACE_S)
-    if talk.reply is not None:
-        return _result(talk.reply)
-    raise _timeout(deadline_s) if late else _death(child.returncode)
+        yield from talk.answers(deadline_s)
+    if not talk.complete:
+        raise _death(child.returncode)
+
+
+def _line(data: Any) -> str:
+    try:
+        return json.dumps(data, allow_nan=False) + "\n"
+    except ValueError as error:
+        raise ValueError(f"a worker is sent and sends JSON only, which has no NaN or infinity ({error})") from error
 
 
 @contextmanager
@@ -118,37 +159,50 @@ class _Talk(threading.Thread):
 
     def __init__(self, child: subprocess.Popen[bytes], mark: str, question: bytes) -> None:
         super().__init__(daemon=True)
-        self.answered = threading.Event()
-        """Set with the reply, or when there can be none any more."""
-        self.reply: dict[str, Any] | None = None
+        self.complete = False
+        """Whether the child has said all that it had to say."""
+        self._replies: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
         self._child = child
         self._mark = mark.encode()
         self._question = question
 
     def run(self) -> None:
         with suppress(OSError, ValueError):  # a child that is dead, or streams that are closed: no reply
-            self._ask(self._child.stdin)
+            self._send(self._question)
             self._listen(self._child.stdout)
-        self.answered.set()
+        self._replies.put(None)
 
-    def _ask(self, stream: IO[bytes] | None) -> None:
-        if stream is not None:
-            stream.write(self._question)
-            stream.flush()  # and stays open: its end tells the child that this process is gone
+    def answers(self, deadline_s: float) -> Iterator[Any]:
+        """Yield the child's answers, asking for each but the first; end, incomplete, where it has died."""
+        while not self.complete and (reply := self._reply(deadline_s)) is not None:
+            if "last" in reply:
+                self.complete = True
+                self.join(GRACE_S)
+            if "error" in reply:
+                raise _raised(reply["error"])
+            if "answer" in reply:
+                yield reply["answer"]
+            if not self.complete:
+                with suppress(OSError):  # it has died since: no further reply will say so
+                    self._send(b"\n")
+
+    def _reply(self, deadline_s: float) -> dict[str, Any] | None:
+        try:
+            return self._replies.get(timeout=deadline_s)
+        except Empty:
+            raise _timeout(deadline_s) from None
+
+    def _send(self, data: bytes) -> None:
+        if self._child.stdin is not None:
+            self._child.stdin.write(data)
+            self._child.stdin.flush()  # and stays open: its end tells the child that this process is gone
 
     def _listen(self, stream: IO[bytes] | None) -> None:
         for line in stream or ():
             if line.startswith(self._mark):
-                self.reply = json.loads(line[len(self._mark) :])
-                self.answered.set()
+                self._replies.put(json.loads(line[len(self._mark) :]))
             elif sys.stderr is not None:  # printed before the child had moved its output away
                 sys.stderr.write(line.decode(errors="replace"))
-
-
-def _result(reply: dict[str, Any]) -> Any:
-    if "error" in reply:
-        raise _raised(reply["error"])
-    return reply["result"]
 
 
 def _raised(error: dict[str, Any]) -> Exception:
@@ -198,16 +252,17 @@ def _death(code: int) -> WorkerError:
 def serve() -> None:
     """Answer one request. The child's main program."""
     requests, replies = _own_streams()
-    with os.fdopen(requests, "rb", closefd=False) as stream:
-        job = _Job(*json.loads(stream.readline()))
-    threading.Thread(target=_end_with_parent, args=(requests,), daemon=True).start()
+    with os.fdopen(requests, "rb", closefd=False) as pipe:
+        job = _Job(*json.loads(pipe.readline()))
+    asked: SimpleQueue[None] = SimpleQueue()
+    threading.Thread(target=_heed_parent, args=(requests, asked), daemon=True).start()
     sys.path += [path for path in job.paths if path and path not in sys.path]
-    reply = _answer(job)
-    for printed in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):  # broken, closed or None: whatever imported code left
-            printed.flush()
-    with os.fdopen(replies, "wb", closefd=False) as stream:  # whose end is the end of this process
-        stream.write(f"{job.mark}{reply}\n".encode())
+    for reply in _lines(job, asked):
+        for printed in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):  # broken, closed or None: whatever imported code left
+                printed.flush()
+        with os.fdopen(replies, "wb", closefd=False) as pipe:  # which stays open as long as this process lives
+            pipe.write(f"{job.mark}{reply}".encode())
 
 
 def _own_streams() -> tuple[int, int]:
@@ -220,32 +275,74 @@ def _own_streams() -> tuple[int, int]:
     except OSError:  # no standard error
         os.dup2(nothing, 1)
         os.dup2(nothing, 2)
-    os.close(nothing)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: _let_go(nothing, requests, replies))
     return requests, replies
 
 
-def _end_with_parent(requests: int) -> None:
-    os.read(requests, 1)  # returns when the other end is closed, and nobody but the parent holds it
+def _let_go(nothing: int, *pipes: int) -> None:
+    """A copy of this process must neither answer in its place nor, by holding the pipe, hide that it has died."""
+    for pipe in pipes:
+        os.dup2(nothing, pipe, inheritable=False)  # not closed: the number must not come to mean another file
+
+
+def _heed_parent(requests: int, asked: SimpleQueue[None]) -> None:
+    """Hand on each wish for a further answer. Blocked, it costs the work beside it nothing."""
+    while os.read(requests, 1):
+        asked.put(None)
+    # The other end is closed, and nobody but the parent held it.
     if hasattr(os, "killpg"):
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
 
-def _answer(job: _Job) -> str:
-    """Return the reply as one line."""
-    try:
-        module, _, function = job.target.partition(":")
-        return json.dumps({"result": getattr(importlib.import_module(module), function)(job.request)})
-    except CnnprofError as error:
-        found = _plain(error)
-    except MemoryError:
-        found = _plain(WorkerError("not enough memory", hint="try a smaller network", code="worker-memory"))
-    except BaseException as error:  # noqa: BLE001 an exit or an interrupt that imported code raises is an answer too
-        import traceback
+def _lines(job: _Job, asked: SimpleQueue[None]) -> Iterator[str]:
+    """Yield the replies as lines; the last one, and no other, has ``last``."""
+    replies = _replies(job, asked)
+    complete = False
+    while not complete:
+        try:
+            reply = next(replies)
+            line = _line(reply)
+        except BaseException as error:  # noqa: BLE001 an exit or an interrupt that imported code raises is an answer too
+            reply = {"error": _told(error), "last": True}
+            line = _line(reply)
+        complete = "last" in reply
+        yield line
 
-        text = "".join(traceback.format_exception(error))
-        found = {"bug": f"{type(error).__name__}: {error}", "traceback": text}
-    return json.dumps({"error": found})
+
+def _replies(job: _Job, asked: SimpleQueue[None]) -> Iterator[dict[str, Any]]:
+    module, _, function = job.target.partition(":")
+    found = getattr(importlib.import_module(module), function)(job.request)
+    if not job.several:
+        yield {"answer": found, "last": True}
+        return
+    for answer in found:
+        yield {"answer": answer}
+        asked.get()
+    yield {"last": True}
+
+
+def _told(error: BaseException) -> dict[str, Any]:
+    if isinstance(error, CnnprofError):
+        return _plain(error)
+    if _is_out_of_memory(error):
+        size = re.search(r"tried to allocate (\d[\d.]* \w+)", str(error), re.IGNORECASE)
+        message = f"not enough memory: it tried to allocate {size[1]}" if size else "not enough memory"
+        return _plain(WorkerError(message, hint="try a smaller network", code="worker-memory"))
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    return {"bug": f"{type(error).__name__}: {error}", "traceback": text}
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Return whether Python, the system, torch's allocator of the CPU or one of its devices had no more to give."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    if isinstance(error, RuntimeError):  # which torch's OutOfMemoryError is
+        return any(sign in str(error) for sign in _OUT_OF_MEMORY)
+    return isinstance(error, MemoryError)
 
 
 def _plain(error: CnnprofError) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -114,3 +116,107 @@ def leave_a_note_at_exit(path: str) -> str:
 
 def no_json(_request: None) -> object:
     return object()
+
+
+# Generators, each answer asked for
+
+
+def count(numbers: int) -> Iterator[int]:
+    yield from range(numbers)
+
+
+def note_each(path: str) -> Iterator[str]:
+    """Write a line into a file before each answer."""
+    for index in range(3):
+        with Path(path).open("a") as file:
+            file.write(f"{index}\n")
+        yield f"wrote {index}"
+
+
+def take_time(waits_s: list[float]) -> Iterator[float]:
+    for wait_s in waits_s:
+        time.sleep(wait_s)
+        yield 0.0
+
+
+def yield_then(after: list[Any]) -> Iterator[Any]:
+    """Yield an answer, then do what another job does."""
+    name, request = after
+    yield "first"
+    yield globals()[name](request)
+
+
+def yield_pids(path: str) -> Iterator[list[int]]:
+    """Yield the numbers of this process and of a child, for ever; be deaf to polite signals."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    while True:
+        if path:
+            Path(f"{path}.new").write_text(f"{os.getpid()} {child.pid}")
+            Path(f"{path}.new").rename(path)
+        yield [os.getpid(), child.pid]
+        if path:
+            time.sleep(600)
+
+
+def fork_and_die(number: int) -> NoReturn:
+    """Die while a fork of this process lives on, holding what it inherited."""
+    if os.fork() == 0:
+        time.sleep(600)
+    os.kill(os.getpid(), number)
+    time.sleep(600)
+    raise AssertionError
+
+
+def fork_and_answer(_request: None) -> str:
+    return "the fork" if os.fork() == 0 else "the worker"
+
+
+def print_garbage(lines: int) -> Iterator[int]:
+    os.write(1, b'{"answer": "forged"}\n')
+    for line in range(lines):
+        os.write(1, b'{"answer": "forged", "last": true}\n' * 1000)
+        yield line
+    os.write(1, b"\xff\x00 no text")
+
+
+def fail_to_allocate(message: str) -> NoReturn:
+    raise RuntimeError(message)
+
+
+def no_memory_left(_request: None) -> NoReturn:
+    raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+
+def not_finite(values: list[str]) -> Iterator[float]:
+    yield from map(float, values)
+
+
+def wake_ups(rounds: int) -> Iterator[int]:
+    """Yield how often the other threads of this process, and any of its parent, had the CPU while this one worked."""
+    threads = [*Path("/proc/self/task").iterdir(), *Path(f"/proc/{os.getppid()}/task").iterdir()]
+    others = [path / "status" for path in threads if path.name != str(threading.get_native_id())]
+    for _ in range(rounds):
+        time.sleep(0.1)  # until they have gone to sleep
+        before = sum(map(_times_on_cpu, others))
+        end = time.process_time() + 0.1
+        while time.process_time() < end:
+            pass
+        yield sum(map(_times_on_cpu, others)) - before
+
+
+def _times_on_cpu(status: Path) -> int:
+    return sum(int(line.split()[1]) for line in status.read_text().splitlines() if "ctxt_switches" in line)
+
+
+def allocate_with_torch(_request: None) -> NoReturn:
+    import torch
+
+    torch.empty(2**50, dtype=torch.float32)
+    raise AssertionError("4 PiB were there")
+
+
+def allocate_with_python(_request: None) -> NoReturn:
+    bytearray(2**52)
+    raise AssertionError("4 PiB were there")

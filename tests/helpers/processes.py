@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,3 +48,17 @@ def run(command: Sequence[str], *, env: dict[str, str] | None = None, stdin: str
 def cnnprof(*argv: str, env: dict[str, str] | None = None, **options: Any) -> Finished:
     """Run cnnprof to its end."""
     return run([*CNNPROF, *argv], env=env, **options)
+
+
+def ended(pid: int, within_s: float = 60.0) -> bool:
+    """Whether a process is gone, or waits only for somebody to take note of its end."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state in "ZX":
+            return True
+        time.sleep(0.01)
+    return False

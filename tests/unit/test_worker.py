@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import traceback
-from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -24,7 +24,7 @@ from cnnprof.errors import (
     UsageError,
     WorkerError,
 )
-from tests.helpers.processes import environment
+from tests.helpers.processes import ended, environment
 
 LONG_S = 60.0
 
@@ -33,18 +33,8 @@ def ask(job: str, request: object = None, deadline_s: float = LONG_S):
     return worker.call(f"tests.helpers.jobs:{job}", request, deadline_s=deadline_s)
 
 
-def ended(pid: int, within_s: float = LONG_S) -> bool:
-    """Whether a process is gone, or waits only for somebody to take note of its end."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
-            return True
-        if state in "ZX":
-            return True
-        time.sleep(0.01)
-    return False
+def ask_on(job: str, request: object = None, deadline_s: float = LONG_S):
+    return worker.stream(f"tests.helpers.jobs:{job}", request, deadline_s=deadline_s)
 
 
 # Answers
@@ -156,6 +146,91 @@ def test_any_other_exception_is_a_bug_and_brings_its_traceback_along():
 def test_what_is_no_answer_is_said_to_be_none(job, request_, expected):
     with pytest.raises(worker.RemoteError, match=expected):
         ask(job, request_)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_what_is_no_number_is_no_answer(value):
+    with pytest.raises(worker.RemoteError, match="ValueError: a worker is sent and sends JSON only, which has no NaN"):
+        list(ask_on("not_finite", ["1", value]))
+
+
+def test_what_is_no_number_is_no_request():
+    with pytest.raises(ValueError, match="a worker is sent and sends JSON only, which has no NaN or infinity"):
+        ask("echo", [float("nan")])
+
+
+# One answer after the other
+
+
+@pytest.mark.parametrize("numbers", [0, 1, 1000])
+def test_answers_come_one_after_the_other_until_there_are_no_more(numbers):
+    assert list(range(numbers)) == list(ask_on("count", numbers))
+
+
+def test_the_child_goes_on_only_when_it_is_asked_for_more(tmp_path):
+    written = tmp_path / "written"
+    answers = ask_on("note_each", str(written))
+
+    assert "wrote 0" == next(answers)
+    time.sleep(0.2)
+    assert "0\n" == written.read_text()
+    assert ["wrote 1", "wrote 2"] == list(answers)
+
+
+def test_no_process_is_started_before_the_first_answer_is_asked_for(tmp_path):
+    answers = worker.stream("math:sqrt", 4, python=str(tmp_path / "python9"), deadline_s=LONG_S)
+
+    with pytest.raises(WorkerError, match="cannot start"):
+        next(answers)
+
+
+def test_a_thread_that_waits_for_the_next_wish_costs_the_measurement_nothing():
+    assert 0 == min(ask_on("wake_ups", 5))
+
+
+def test_what_came_before_an_error_is_good():
+    answers = ask_on("yield_then", ["raise_ours", "usage"])
+
+    assert "first" == next(answers)
+    with pytest.raises(UsageError, match="no such thing") as caught:
+        next(answers)
+    assert ("unknown-model", "try another") == (caught.value.code, caught.value.hint)
+
+
+def test_every_answer_has_the_whole_time_limit():
+    assert [0.0] * 4 == list(ask_on("take_time", [0.5] * 4, deadline_s=1.5))
+
+
+def test_a_function_that_yields_nothing_one_by_one_is_a_bug():
+    with pytest.raises(worker.RemoteError, match="TypeError: 'int' object is not iterable"):
+        list(ask_on("echo", 3))
+
+
+def test_a_child_may_tidy_up_after_its_last_answer(tmp_path):
+    assert ["first", "answered"] == list(ask_on("yield_then", ["leave_a_note_at_exit", str(tmp_path / "note")]))
+    assert "tidied" == (tmp_path / "note").read_text()
+
+
+def test_closing_early_ends_the_child_and_its_children():
+    answers = ask_on("yield_pids", "")
+    pids = next(answers)
+
+    answers.close()
+
+    assert [True, True] == [ended(pid) for pid in pids]
+
+
+def test_an_exception_in_the_loop_over_the_answers_ends_the_child_too():
+    pids: list[int] = []
+
+    def use(answer: list[int]) -> NoReturn:
+        pids.extend(answer)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(map(use, ask_on("yield_pids", "")))
+
+    assert [True, True] == [ended(pid) for pid in pids]
 
 
 # Deaths
