@@ -113,6 +113,12 @@ class OutputError(CnnprofError):
     code = "output"
 
 
+class StoreError(CnnprofError):
+    """The store of runs could not be read or written; what was committed before is as it was."""
+
+    code = "store"
+
+
 class MissingPackageError(CnnprofError):
     """A package or device that this command needs is not there."""
 

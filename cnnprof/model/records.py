@@ -1,0 +1,111 @@
+"""Records as JSON that keeps every name exact, and records from JSON that somebody else may have written.
+
+``plain.to_json`` is quicker, and refuses what is no Unicode: names from a command line can hold lone surrogates.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+def encode(record: object) -> str:
+    """Return plain data as one line of JSON in ASCII; a number that is not finite becomes null, as JSON has none."""
+    return json.dumps(_finite(msgspec.to_builtins(record)), separators=(",", ":"))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def decode(text: str, kind: type[T]) -> T:
+    """Return the record that ``encode`` wrote, of this version or another: fields that are not known are left out.
+
+    Raises:
+        ValueError: no JSON, or not of this kind.
+    """
+    return _convert(_parse(text), kind)
+
+
+def decode_exactly(value: Any, kind: type[T]) -> T:
+    """Return the record that is made of what ``parse`` returned, all of it.
+
+    Raises:
+        ValueError: not of this kind, or with a key that the record does not have; the message says where.
+    """
+    found = _convert(value, kind)
+    stranger = _stranger(value, msgspec.to_builtins(found))
+    if stranger:
+        raise ValueError(f"there is no key {stranger}")
+    return found
+
+
+def _convert(value: Any, kind: type[T]) -> T:
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise ValueError(str(error).replace("`", "")) from error
+
+
+def _stranger(given: Any, kept: Any) -> str | None:
+    """Return the path of the first key that was given and not kept, such as ``parts[0].setting.device``."""
+    if isinstance(given, dict) and isinstance(kept, dict):
+        for key, value in given.items():
+            inside = _stranger(value, kept[key]) if key in kept else ""
+            if inside is not None:
+                return _joined(key, inside)
+    elif isinstance(given, list) and isinstance(kept, list | tuple):
+        for index, (value, other) in enumerate(zip(given, kept, strict=True)):
+            inside = _stranger(value, other)
+            if inside is not None:
+                return _joined(f"[{index}]", inside)
+    return None
+
+
+def _joined(first: str, rest: str) -> str:
+    return f"{first}.{rest}" if rest and not rest.startswith("[") else f"{first}{rest}"
+
+
+def parse(text: str) -> Any:
+    """Return dicts, lists, text and finite numbers.
+
+    Raises:
+        ValueError: no JSON, a key twice, a number that is not finite or has thousands of digits, or nested too deep.
+    """
+    return _parse(text, strict=True)
+
+
+def _parse(text: str, *, strict: bool = False) -> Any:
+    hook = _unique if strict else None
+    try:
+        return json.loads(text, object_pairs_hook=hook, parse_constant=_refuse, parse_float=_float)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)} is there twice")
+    return found
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")
+
+
+def _float(digits: str) -> float:
+    found = float(digits)
+    if not math.isfinite(found):
+        raise ValueError(f"{digits[:20]} is too large for a number")
+    return found

@@ -1,0 +1,169 @@
+"""Rows of the database to records and back. A text that is not what was written is damage, never a smaller result."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
+
+from cnnprof.model.analysis import Analysis
+from cnnprof.model.plain import Plain, replace
+from cnnprof.model.records import decode, encode
+from cnnprof.model.run import Forward, MeasuredMemory, Part, Run, Temperature
+from cnnprof.store.owner import Owner, is_alive
+
+T = TypeVar("T")
+
+RUNS = "number, id, head, crc, writer, touched"
+PARTS = "key, run, number, head, crc, analysis, analysis_crc"
+RECORDS = "key, part, kind, data, crc"
+KINDS: dict[str, type[Plain]] = {
+    "forward": Forward, "warm-up": Forward, "temperature": Temperature, "memory": MeasuredMemory,
+}  # fmt: skip
+"""Kinds of rows in ``records``; warm-up has its own so that samples can be counted without being read."""
+Report = Callable[[str], None]
+"""Called with a sentence for each row that is damaged."""
+
+
+class RunRow(NamedTuple):
+    """A row of ``runs``."""
+
+    number: int
+    id: str
+    head: str
+    crc: int
+    writer: str | None
+    touched: int
+
+    @property
+    def owner(self) -> Owner | None:
+        """The process that measures it; None of what was imported or is finished."""
+        return None if self.writer is None else Owner(*decode(self.writer, list))
+
+    @property
+    def alive(self) -> bool:
+        """True while a process measures it."""
+        return self.owner is not None and is_alive(self.owner, self.touched)
+
+
+class PartRow(NamedTuple):
+    """A row of ``parts``."""
+
+    key: int
+    run: int
+    number: int
+    head: str
+    crc: int
+    analysis: str | None
+    analysis_crc: int | None
+
+
+class RecordRow(NamedTuple):
+    """A row of ``records``."""
+
+    key: int
+    part: int
+    kind: str
+    data: str
+    crc: int
+
+
+class Damage(Exception):  # noqa: N818 not an error of the program: what was found
+    """A row is not what was written."""
+
+
+def sealed(record: Plain) -> tuple[str, int]:
+    """Return the text of a record and its checksum."""
+    text = encode(record)
+    return text, checksum(text)
+
+
+def checksum(text: str) -> int:
+    """Return the CRC-32 of a text."""
+    return zlib.crc32(text.encode("utf-8", "surrogatepass"))
+
+
+def unsealed(text: str, crc: int | None, kind: type[T]) -> T:
+    """Return the record of a text.
+
+    Raises:
+        Damage: the checksum is not the text's, or the text is no such record.
+    """
+    if checksum(text) != crc:
+        raise Damage("its checksum is wrong")
+    try:
+        return decode(text, kind)
+    except ValueError as error:
+        raise Damage(str(error)) from error
+
+
+def run_head(row: RunRow) -> Run:
+    """Return a run without its parts.
+
+    Raises:
+        Damage: the row is not what was written.
+    """
+    return unsealed(row.head, row.crc, Run)
+
+
+def part_head(part: Part) -> tuple[str, int, str | None, int | None]:
+    """Return the head of a part and its analysis, each with its checksum; samples have rows of their own."""
+    head = sealed(replace(part, analysis=None, forwards=(), temperatures=()))
+    return (*head, *((None, None) if part.analysis is None else sealed(part.analysis)))
+
+
+def record(part: int, measured: Plain) -> tuple[int, str, str, int]:
+    """Return the row for something measured, without its key."""
+    return part, _kind(measured), *sealed(measured)
+
+
+def _kind(measured: Plain) -> str:
+    if isinstance(measured, Forward):
+        return "warm-up" if measured.warm_up else "forward"
+    return "temperature" if isinstance(measured, Temperature) else "memory"
+
+
+def assembled(run: RunRow, parts: Iterable[PartRow], records: Iterable[RecordRow], report: Report) -> Run:
+    """Return a run put together from its rows. Rows that are damaged are left out and reported.
+
+    Raises:
+        Damage: the head of the run is.
+    """
+    head = run_head(run)
+    found: dict[int, list[Plain]] = {}
+    for row in records:
+        try:
+            found.setdefault(row.part, []).append(unsealed(row.data, row.crc, KINDS[row.kind]))
+        except Damage as damage:
+            report(f"{row.kind} {row.key}: {damage}")
+    made = [_part(row, found.get(row.key, ()), report) for row in sorted(parts, key=lambda row: row.number)]
+    whole = replace(head, parts=tuple(part for part in made if part is not None))
+    return whole if run.alive else ended(whole)
+
+
+def _part(row: PartRow, measured: Iterable[Plain], report: Report) -> Part | None:
+    try:
+        part = unsealed(row.head, row.crc, Part)
+    except Damage as damage:
+        report(f"part {row.number}: {damage}; its samples are lost with it")
+        return None
+    try:
+        analysis = None if row.analysis is None else unsealed(row.analysis, row.analysis_crc, Analysis)
+    except Damage as damage:
+        report(f"analysis of part {row.number}: {damage}")
+        analysis = None
+    everything = list(measured)
+    memories = [each for each in everything if isinstance(each, MeasuredMemory)]
+    return replace(
+        part,
+        analysis=analysis,
+        forwards=tuple(each for each in everything if isinstance(each, Forward)),
+        temperatures=tuple(each for each in everything if isinstance(each, Temperature)),
+        memory=memories[-1] if memories else part.memory,
+    )
+
+
+def ended(run: Run) -> Run:
+    """Return a run that nobody measures any more: what was running was interrupted."""
+    parts = tuple(replace(part, status="interrupted") if part.status == "running" else part for part in run.parts)
+    return replace(run, status="interrupted" if run.status == "running" else run.status, parts=parts)
