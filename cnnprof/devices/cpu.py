@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import math
 import resource
 import statistics
@@ -205,7 +206,7 @@ def _wall_ns(run: Callable[[], Any]) -> int:
 
 
 def _differences(times: Sequence[int]) -> list[int]:
-    return [after - before for before, after in zip(times, times[1:], strict=False)]
+    return [after - before for before, after in itertools.pairwise(times)]
 
 
 def _pairs(marks: Sequence[int]) -> list[int]:

@@ -117,6 +117,32 @@ class Part(Plain, frozen=True, kw_only=True):
     """Whether warm-up ended because times no longer changed; None: there was none."""
 
 
+class Progress(Plain, frozen=True, kw_only=True):
+    """How far the measuring of a part is."""
+
+    doing: Literal["warming up", "measuring", "layers alone"]
+    elapsed_s: float
+    of_s: float
+    """The most that it takes: the budget."""
+
+
+class Message(Plain, frozen=True, kw_only=True):
+    """What a worker says about its part, each time it is asked to go on; what a field does not say is None."""
+
+    layers: tuple[str, ...] | None = None
+    marks: tuple[str, ...] | None = None
+    phases: tuple[str, ...] | None = None
+    environment: dict[str, Any] | None = None
+    costs: dict[str, MarkCost] | None = None
+    steady: bool | None = None
+    status: Status | None = None
+    output_std: float | None = None
+    forwards: tuple[Forward, ...] = ()
+    temperature: Temperature | None = None
+    memory: MeasuredMemory | None = None
+    progress: Progress | None = None
+
+
 class Run(Plain, frozen=True, kw_only=True):
     """What one command measured."""
 

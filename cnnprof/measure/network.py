@@ -1,0 +1,267 @@
+"""A network made ready to run: its module, its inputs, its steps, and its layers with marks. Runs in a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cnnprof import builder
+from cnnprof.devices.base import Alone, Idle, Layer, Mark, Network
+from cnnprof.devices.storages import total, tracker
+from cnnprof.errors import MissingPackageError, UsageError
+from cnnprof.model.graph import Edge, Graph, Input, Node
+from cnnprof.model.run import Setting
+
+if TYPE_CHECKING:
+    import torch
+
+IDLE_LAYERS = 100
+"""Layers that do nothing, on which the cost of marks is measured."""
+COUNTER = "torch's MemTracker"
+_IMAGE_DIMS = 4
+_DRAWN = range(1, 3)
+"""What integer inputs hold: indices that every table has."""
+
+
+class Marked(NamedTuple):
+    """How a module's layers are told apart."""
+
+    layers: tuple[Layer, ...]
+    forward: Callable[[Mark, Mark], Callable[..., Any]] | None
+    """Given marks: what is called in place of the module."""
+    idle: dict[str, Idle]
+
+
+def ready(module: torch.nn.Module, inputs: Sequence[torch.Tensor], marked: Marked, setting: Setting) -> Network:
+    """Return a module that is ready to run in the steps of a setting."""
+    import torch
+
+    trains = setting.mode == "training"
+    called: Any = torch.compile(module) if setting.compiled else module
+    steps = _Steps(module, inputs, setting) if trains else None
+
+    def forward_of(call: Callable[..., Any]) -> Callable[[], Any]:
+        return steps.forward(call) if steps else _inference(call, inputs)
+
+    first = ("forward", forward_of(called))
+    phases = (first, ("backward", steps.backward), ("optimizer", steps.update)) if steps else (first,)
+    tells = marked.forward is not None and not setting.compiled
+    return Network(
+        layers=marked.layers if tells else (),
+        phases=phases,
+        marked=(lambda enter, leave: forward_of(_forward(marked)(enter, leave))) if tells else None,
+        idle=marked.idle if tells else {},
+        peak_bytes=lambda: _peak_bytes(module, inputs, steps, [step for _, step in phases]),
+        counter=COUNTER,
+        output_std=lambda: _output_std(module, inputs),
+    )
+
+
+def _forward(marked: Marked) -> Callable[[Mark, Mark], Callable[..., Any]]:
+    assert marked.forward is not None  # noqa: S101 asked only where it is there
+    return marked.forward
+
+
+def _inference(call: Callable[..., Any], inputs: Sequence[torch.Tensor]) -> Callable[[], Any]:
+    import torch
+
+    def forward() -> Any:
+        with torch.no_grad():
+            return call(*inputs)
+
+    return forward
+
+
+class _Steps:
+    """A training step: forward with a loss, backward, optimizer and the gradients' end."""
+
+    def __init__(self, module: torch.nn.Module, inputs: Sequence[torch.Tensor], setting: Setting) -> None:
+        trained = [each for each in module.parameters() if each.requires_grad]
+        if not trained:
+            raise UsageError(
+                "nothing of it trains: all of its parameters are frozen, or it has none",
+                hint="profile its inference",
+                code="nothing-trains",
+            )
+        self.optimizer = _optimizer(setting.optimizer, trained)
+        self._inputs = inputs
+        self._loss: Any = None
+
+    def forward(self, call: Callable[..., Any]) -> Callable[[], None]:
+        def forward() -> None:
+            # The mean stands for any loss: its time is that of reading the outputs once.
+            self._loss = sum(each.float().mean() for each in tensors(call(*self._inputs)) if each.requires_grad)
+
+        return forward
+
+    def backward(self) -> None:
+        self._loss.backward()
+        self._loss = None
+
+    def update(self) -> None:
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+
+def _optimizer(name: str, trained: list[torch.Tensor]) -> torch.optim.Optimizer:
+    import torch
+
+    if name == "adam":
+        return torch.optim.Adam(trained)
+    return torch.optim.SGD(trained, lr=1e-3, momentum=0.9 if name == "momentum" else 0.0)
+
+
+def tensors(value: Any) -> list[torch.Tensor]:
+    """Return the tensors in whatever a forward returns, in order."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return [value]
+    held = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    return [each for part in held for each in tensors(part)]
+
+
+def _peak_bytes(
+    module: torch.nn.Module, inputs: Sequence[torch.Tensor], steps: _Steps | None, phases: Sequence[Callable[[], Any]]
+) -> int:
+    known = [module, *inputs, *([steps.optimizer] if steps else [])]
+    with tracker(*known) as found:
+        for phase in phases:
+            phase()
+    return total(found)
+
+
+def _output_std(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> float:
+    import torch
+
+    with torch.no_grad():
+        return float(tensors(module(*inputs))[-1].double().std(correction=0))
+
+
+# What a specification says
+
+
+def built(graph: Graph, setting: Setting) -> Network:
+    """Return a network that cnnprof builds, on the device, in the dtype and the layout of a setting.
+
+    Raises:
+        CnnprofError: as ``builder.build``.
+    """
+    import torch
+
+    if setting.threads is not None:
+        torch.set_num_threads(setting.threads)
+    module: Any = builder.build(graph, seed=setting.seed, device=setting.device, dtype=setting.dtype)
+    prepare(module, setting)
+    inputs = draw(graph.inputs, setting)
+    layers = tuple(
+        Layer(node.name, "line", _alone(module, node, graph, setting))
+        for node in graph.nodes
+        if node.when == "always" or setting.mode == "training"
+    )
+    marked = Marked(layers, lambda enter, leave: builder.marked(module, enter, leave), {"line": _idle_lines(setting)})
+    return ready(module, inputs, marked, setting)
+
+
+def prepare(module: torch.nn.Module, setting: Setting) -> None:
+    """Put a module into the mode and the layout of a setting."""
+    import torch
+
+    module.train(setting.mode == "training")
+    if setting.layout == "channels_last":
+        module.to(memory_format=torch.channels_last)
+
+
+def draw(inputs: Sequence[Input], setting: Setting) -> list[torch.Tensor]:
+    """Return random inputs of a batch: normally distributed, never zeros, which some hardware computes faster."""
+    import torch
+
+    generator = torch.Generator().manual_seed(setting.seed)
+    found = [_drawn(each, setting, generator) for each in inputs]
+    if setting.layout == "channels_last":
+        return [
+            each.contiguous(memory_format=torch.channels_last) if each.dim() == _IMAGE_DIMS else each for each in found
+        ]
+    return found
+
+
+def _drawn(tensor: Input, setting: Setting, generator: torch.Generator) -> torch.Tensor:
+    import torch
+
+    shape, dtype = (setting.batch, *tensor.shape), getattr(torch, tensor.dtype)
+    if dtype.is_floating_point:
+        return torch.randn(shape, generator=generator).to(setting.device, getattr(torch, setting.dtype))
+    return torch.randint(_DRAWN.start, _DRAWN.stop, shape, generator=generator).to(setting.device, dtype)
+
+
+def _idle_lines(setting: Setting) -> Idle:
+    """Return identities in a row, built as any network is."""
+    import torch
+
+    nodes = tuple(
+        Node(name=f"layer{at}", op="identity", inputs=(Edge(f"layer{at - 1}" if at else "input"),))
+        for at in range(IDLE_LAYERS)
+    )
+    graph = Graph(
+        name="idle",
+        source="idle",
+        inputs=(Input(name="input", shape=(1,)),),
+        nodes=nodes,
+        outputs={"output": Edge(nodes[-1].name)},
+    )
+    module: Any = builder.build(graph, device=setting.device)
+    value = torch.zeros(1, 1, device=setting.device)
+
+    def marked(enter: Mark, leave: Mark) -> Callable[[], Any]:
+        dressed = builder.marked(module, enter, leave)
+        return lambda: dressed(value)
+
+    return Idle(IDLE_LAYERS, lambda: module(value), marked)
+
+
+def _alone(module: Any, node: Node, graph: Graph, setting: Setting) -> Callable[[], Alone]:
+    """Return what prepares one layer: it runs on inputs like those that reach it in the network."""
+
+    def prepared() -> Alone:
+        part = module.get_submodule(module.paths[node.name])
+        arrived = _arriving(module, part, graph, setting)
+        return Alone(_inference(part, arrived), lambda: [each.sum() for each in arrived])
+
+    return prepared
+
+
+class _ArrivedError(BaseException):
+    """Ends a forward where a layer was reached; nothing in between may take it for an error of its own."""
+
+
+def _arriving(module: Any, part: torch.nn.Module, graph: Graph, setting: Setting) -> list[torch.Tensor]:
+    import torch
+
+    found: list[torch.Tensor] = []
+
+    def stop(_module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+        found.extend(each.clone() for each in inputs)
+        raise _ArrivedError
+
+    handle = part.register_forward_pre_hook(stop)
+    try:
+        with torch.no_grad():
+            module(*draw(graph.inputs, setting))
+    except _ArrivedError:
+        pass
+    finally:
+        handle.remove()
+    return found
+
+
+def check_torch() -> None:
+    """Raise MissingPackageError where torch cannot be imported in this interpreter."""
+    import sys
+
+    try:
+        import torch  # noqa: F401 asked whether it is there
+    except ImportError as error:
+        raise MissingPackageError(
+            f"measuring needs PyTorch, and {sys.executable} cannot import it: {error}",
+            hint="pip install 'cnnprof[torch]'",
+        ) from error
