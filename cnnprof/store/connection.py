@@ -31,15 +31,19 @@ _SETTINGS = (
     "PRAGMA synchronous = EXTRA",
     "PRAGMA foreign_keys = ON",
 )
+_SALVAGING = (
+    "PRAGMA query_only = ON",
+    "PRAGMA writable_schema = ON",  # without it, a file shorter than it was is not read at all
+)
 
 
 class Connection:
     """An open database. Between transactions it holds no lock."""
 
-    def __init__(self, path: Path, *, write: bool) -> None:
+    def __init__(self, path: Path, *, write: bool, salvage: bool = False) -> None:
         """Open ``path``, and make it, or make one of an older version one of this version.
 
-        A file that is not there is empty to whoever only reads.
+        A file that is not there is empty to whoever only reads. ``salvage``: read what is left of a damaged one.
 
         Raises:
             StoreError: it cannot be opened, is damaged, is no store, or is of a newer version and should be written.
@@ -48,7 +52,9 @@ class Connection:
         self.write = write
         self._db = self._opened()
         try:
-            self._prepare()
+            self._set(_SALVAGING if salvage else _SETTINGS)
+            if not salvage:
+                self._check_version()
         except BaseException:
             self.close()
             raise
@@ -69,10 +75,12 @@ class Connection:
         """Close the database."""
         self._db.close()
 
-    def _prepare(self) -> None:
+    def _set(self, settings: tuple[str, ...]) -> None:
         with self._errors():
-            for setting in _SETTINGS:
+            for setting in settings:
                 self._waiting(setting)
+
+    def _check_version(self) -> None:
         if self._version() > schema.VERSION and self.write:
             raise self._newer()
         if self._version() < schema.VERSION:

@@ -1,0 +1,135 @@
+"""A run as one file of JSON: everything that was measured and its circumstances; reading it needs nothing else."""
+
+from __future__ import annotations
+
+import math
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cnnprof.errors import UsageError
+from cnnprof.model import analysis
+from cnnprof.model.records import decode_exactly, encode, parse
+from cnnprof.model.run import SCHEMA, Forward, Part, Run
+
+LARGEST_BYTES = 256 * 2**20
+"""Of a file that is read: several hours of measuring."""
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,199}")
+_KIND, _VERSION = SCHEMA.rsplit("/", 1)
+
+
+def to_json(run: Run) -> str:
+    """Return a run as a line of JSON, in ASCII, from which ``from_json`` makes the same run."""
+    return encode(run) + "\n"
+
+
+def from_json(text: str, source: str) -> Run:
+    """Return the run in a text. ``source`` is the file's name, for the error.
+
+    Raises:
+        UsageError: no JSON, no run, a run of a newer version, a key that is not known, or a number that cannot be.
+    """
+    try:
+        given = parse(text)
+        _check_schema(given)
+        run = decode_exactly(given, Run)
+    except ValueError as error:
+        raise _refused(source, str(error)) from error
+    for problem in problems(run):
+        raise _refused(source, problem)
+    return run
+
+
+def read(path: Path) -> Run:
+    """Return the run in a file.
+
+    Raises:
+        UsageError: the file cannot be read, or as for ``from_json``.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would wait for a writer, a device might never end
+            raise _refused(str(path), "it is no regular file")
+        if status.st_size > LARGEST_BYTES:
+            raise _refused(str(path), f"it has more than {LARGEST_BYTES // 2**20} MiB")
+        return from_json(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise _refused(str(path), "it is no text in UTF-8") from error
+    except OSError as error:
+        raise _refused(str(path), error.strerror or str(error)) from error
+
+
+def _refused(source: str, reason: str) -> UsageError:
+    return UsageError(f"{source} is no run: {reason}", hint="'cnnprof runs export' writes run files", code="bad-run")
+
+
+def _check_schema(given: Any) -> None:
+    name = given.get("schema") if isinstance(given, dict) else None
+    kind, _, version = name.rpartition("/") if isinstance(name, str) else ("", "", "")
+    if kind != _KIND or not re.fullmatch(r"[1-9][0-9]{0,5}", version):
+        raise ValueError(f"its schema is not {SCHEMA}")
+    if int(version) > int(_VERSION):
+        raise ValueError(
+            f"it is of version {version}, and this cnnprof reads up to version {_VERSION}; upgrade cnnprof"
+        )
+
+
+def problems(run: Run) -> Iterator[str]:
+    """Yield what cannot be so in a run, each as a sentence that says where."""
+    if not _ID.fullmatch(run.id):
+        yield "id is not made of letters, digits and .-_"
+    try:
+        datetime.fromisoformat(run.created)
+    except ValueError:
+        yield "created is no date and time"
+    yield from _positive("interval", [run.interval])
+    yield from _positive("budget_s", [] if run.budget_s is None else [run.budget_s])
+    for index, part in enumerate(run.parts):
+        for problem in _of_part(part):
+            yield f"parts[{index}]: {problem}"
+
+
+def _of_part(part: Part) -> Iterator[str]:
+    yield from _positive("batch", [part.setting.batch])
+    yield from _positive("threads", [] if part.setting.threads is None else [part.setting.threads])
+    yield from _positive("peak_bytes", [] if part.memory is None else [part.memory.peak_bytes])
+    if part.analysis is not None and part.analysis.schema != analysis.SCHEMA:
+        yield f"the schema of its analysis is not {analysis.SCHEMA}"
+    if len(part.marks) != len(part.layers):
+        yield f"{len(part.layers)} layers have {len(part.marks)} marks"
+    if not all(map(math.isfinite, (part.output_std or 0, *_costs(part)))):
+        yield "a number is not finite"
+    for index, forward in enumerate(part.forwards):
+        for problem in _of_forward(forward, part):
+            yield f"forwards[{index}]: {problem}"
+    for each in part.temperatures:
+        yield from _positive("hot_ns and cold_ns", [*each.hot_ns, *each.cold_ns])
+
+
+def _costs(part: Part) -> list[float]:
+    costs = part.costs.values()
+    return [number for cost in costs for number in (cost.inside_ns, cost.outside_ns, cost.inside_cpu_ns)]
+
+
+def _of_forward(forward: Forward, part: Part) -> Iterator[str]:
+    yield from _positive("wall_ns", [forward.wall_ns])
+    numbers = (forward.cpu_ns, forward.switches, forward.faults, forward.others, forward.attempt)
+    lists = (*forward.phases_ns, *forward.marks_ns, *forward.marks_cpu_ns)
+    if any(number is not None and not 0 <= number < math.inf for number in (*numbers, *lists)):
+        yield "a number is below 0"
+    if len(forward.phases_ns) not in (0, len(part.phases)):
+        yield f"{len(forward.phases_ns)} times for {len(part.phases)} phases"
+    due = 2 * len(part.layers) + 1 if forward.kind == "L" else 0
+    for marks in (forward.marks_ns, forward.marks_cpu_ns):
+        if len(marks) not in (0, due):
+            yield f"{len(marks)} times between marks, and {len(part.layers)} layers"
+    if forward.marks_ns and set(part.marks) - set(part.costs):
+        yield "nothing says what its marks cost"
+
+
+def _positive(name: str, numbers: Sequence[float]) -> Iterator[str]:
+    if not all(0 < number < math.inf for number in numbers):
+        yield f"{name} must be above 0"
