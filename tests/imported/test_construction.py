@@ -125,3 +125,21 @@ def test_afterwards_modules_are_made_as_ever():
         construct(lambda: 1 / 0)
 
     assert "cpu" == nn.Linear(2, 2).weight.device.type
+
+
+def test_a_constructor_that_initialises_gets_back_the_tensor_it_gave():
+    class Drawn(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(2, 3))
+            self.same = nn.init.normal_(self.weight) is self.weight and self.weight.data.fill_(1.0).mul_(2).is_meta
+
+    assert construct(Drawn).same
+
+
+def test_what_a_constructor_draws_for_itself_is_drawn_and_afterwards_all_is():
+    drawn = construct(lambda: nn.init.uniform_(torch.zeros(8), 1, 2))
+
+    assert bool((drawn >= 1).all())
+    assert bool((torch.zeros(8).uniform_(1, 2) >= 1).all())
+    assert "uniform_" not in vars(torch.Tensor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -19,6 +19,29 @@ _NAMES = {
 """Python's operators and torch's synonyms, by the name that is used here."""
 
 
+def named(names: str) -> frozenset[str]:
+    """Return the names in a line of them."""
+    return frozenset(names.split())
+
+
+QUIET = named(
+    "size dim numel nelement ndimension stride shape device dtype ndim is_floating_point is_complex is_contiguous "
+    "requires_grad layout is_meta is_cuda is_cpu grad grad_fn is_leaf len get_device storage_offset element_size "
+    "itemsize nbytes names is_quantized is_sparse is_nested is_mps is_xpu is_inference format repr hash data_ptr "
+    "untyped_storage is_mkldnn result_type iter _assert assert_int_or_pair"
+)
+"""Questions about a tensor: they make none."""
+MAKERS = named(
+    "new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like full_like empty_like rand_like randn_like "
+    "randint_like bernoulli"
+)
+"""What takes a shape or a dtype from a tensor, and nothing else."""
+MOVING = named("to cpu cuda")
+"""To another device: while it is traced, the network has one."""
+PASSING = named("dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout")
+"""Functions that may hand out the very tensor they were given and are layers all the same."""
+
+
 def function_name(function: Any) -> str:
     """Return the name of a torch function, method, operator or property; work in place ends in ``_``."""
     name: str = (getattr(function, "__name__", "") or str(function)).partition(".")[0]
@@ -31,18 +54,23 @@ def function_name(function: Any) -> str:
     return _NAMES.get(stem, stem) + ending
 
 
-def tensors_in(value: Any) -> Iterator[torch.Tensor]:
-    """Yield the tensors in arguments or results, in order, whatever they are nested in."""
+def tensors_in(*values: Any) -> list[torch.Tensor]:
+    """Return the tensors in arguments or results, in order, whatever they are nested in."""
     import torch
 
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for each in value:
-            yield from tensors_in(each)
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from tensors_in(each)
+    found: list[torch.Tensor] = []
+    _gather(values, torch.Tensor, found)
+    return found
+
+
+def _gather(values: Iterable[Any], tensor: type, found: list[torch.Tensor]) -> None:
+    for each in values:
+        if isinstance(each, tensor):
+            found.append(each)
+        elif isinstance(each, (list, tuple)):
+            _gather(each, tensor, found)
+        elif isinstance(each, dict):
+            _gather(each.values(), tensor, found)
 
 
 def staying(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -72,7 +100,7 @@ class Call(NamedTuple):
     @property
     def operands(self) -> list[torch.Tensor]:
         """The tensors among the arguments."""
-        return [*tensors_in(self.args), *tensors_in(self.kwargs)]
+        return tensors_in(self.args, self.kwargs)
 
 
 class Found(NamedTuple):
@@ -97,3 +125,8 @@ def plain(value: Any) -> Any:
 def given(bound: dict[str, Any], names: str) -> dict[str, Any]:
     """Return those of the named arguments that were given, as plain data."""
     return {name: plain(bound[name]) for name in names.split() if bound.get(name) is not None}
+
+
+def values(found: Found, outputs: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+    """Return the outputs that the layer has too: of attention what was attended to, without the weights."""
+    return outputs[:1] if found.op == "multiheadattention" else outputs

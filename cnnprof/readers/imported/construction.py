@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnnprof.readers.imported.meta import MOST_KEPT
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import torch
 
 T = TypeVar("T")
+
+_DRAWING = ("normal_", "uniform_", "fill_", "zero_", "erfinv_")
+"""Methods that initialise: they return the tensor that they were called on."""
 
 
 def construct(make: Callable[[], T]) -> T:
@@ -44,18 +47,25 @@ def _without_values() -> Iterator[None]:
         yield
 
 
-def _no_drawing() -> AbstractContextManager[object]:
+@contextmanager
+def _no_drawing() -> Iterator[None]:
     """Have what initialises a tensor without contents do nothing: torch would still work out what it gives."""
-    from torch.overrides import TorchFunctionMode
+    from torch import Tensor
 
-    class NoDrawing(TorchFunctionMode):  # type: ignore[misc] # torch is not followed
-        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            name = getattr(function, "__name__", "")
-            if name in ("normal_", "uniform_", "fill_", "zero_", "erfinv_") and args and args[0].is_meta:
-                return args[0]
-            return function(*args, **(kwargs or {}))
+    for name in _DRAWING:
+        setattr(Tensor, name, _unless_meta(getattr(Tensor, name)))
+    try:
+        yield
+    finally:
+        for name in _DRAWING:
+            delattr(Tensor, name)  # what it inherits was covered, not replaced
 
-    return NoDrawing()
+
+def _unless_meta(method: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    def drawn(self: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        return self if self.is_meta else method(self, *args, **kwargs)
+
+    return drawn
 
 
 @contextmanager

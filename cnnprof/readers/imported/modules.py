@@ -40,7 +40,7 @@ def is_list(module: torch.nn.Module) -> bool:
 
 def find(op: str, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Found:
     """Return what the module is as a layer of type ``op``, called with these arguments."""
-    inputs = list(tensors_in(args)) + list(tensors_in(kwargs))
+    inputs = tensors_in(args, kwargs)
     if op == "multiheadattention" and len({id(each) for each in inputs}) == 1:
         inputs = inputs[:1]
     state = [*module.parameters(), *module.buffers()]

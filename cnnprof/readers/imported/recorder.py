@@ -14,16 +14,28 @@ from cnnprof.errors import LayerError, UsageError
 from cnnprof.layers import REGISTRY
 from cnnprof.layers.recorded import PREFIX
 from cnnprof.model.graph import Container, Edge, Node, Origin, Recorded
-from cnnprof.readers.imported.calls import Call, Found, function_name, staying, tensors_in
+from cnnprof.readers.imported.calls import (
+    MAKERS,
+    MOVING,
+    PASSING,
+    QUIET,
+    Call,
+    Found,
+    function_name,
+    staying,
+    tensors_in,
+    values,
+)
 from cnnprof.readers.imported.fallback import fallback
 from cnnprof.readers.imported.functions import FUNCTIONS
+from cnnprof.readers.imported.memo import Memo
 from cnnprof.readers.imported.modules import find, is_list, layer_type
 from cnnprof.readers.imported.tensors import (
-    dtype_name,
     frozen,
     is_parameter,
     names_batch,
     normalised,
+    sample,
     spec,
     storage,
     together,
@@ -33,28 +45,8 @@ if TYPE_CHECKING:
     import torch
 
 
-def _named(names: str) -> frozenset[str]:
-    return frozenset(names.split())
-
-
 MOST_NODES = 100_000
 """As many as a specification may have after expansion."""
-QUIET = _named(
-    "size dim numel nelement ndimension stride shape device dtype ndim is_floating_point is_complex is_contiguous "
-    "requires_grad layout is_meta is_cuda is_cpu grad grad_fn is_leaf len get_device storage_offset element_size "
-    "itemsize nbytes names is_quantized is_sparse is_nested is_mps is_xpu is_inference format repr hash data_ptr "
-    "untyped_storage is_mkldnn result_type iter _assert assert_int_or_pair"
-)
-"""Questions about a tensor: they make none."""
-MAKERS = _named(
-    "new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like full_like empty_like rand_like randn_like "
-    "randint_like bernoulli"
-)
-"""What takes a shape or a dtype from a tensor, and nothing else."""
-MOVING = _named("to cpu cuda")
-"""To another device: while it is traced, the network has one."""
-PASSING = _named("dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout")
-"""Functions that may hand out the very tensor they were given and are layers all the same."""
 
 
 class Frame(NamedTuple):
@@ -90,6 +82,9 @@ class Recorder:
         """What was set in ``_owners`` and ``_values``: where, what it was before, and what it is."""
         self._names: dict[str, int] = {}
         self._frames: list[Frame] = []
+        self._waiting: list[tuple[str, Any, Any, list[torch.Tensor], Any]] | None = None
+        """What functions did inside a layer without parts, until it is known whether all that is one node."""
+        self._memo = Memo()
 
     # -- what happens
 
@@ -98,7 +93,7 @@ class Recorder:
         name = function_name(function)
         if name in QUIET:
             return function(*args, **kwargs)
-        operands = [*tensors_in(args), *tensors_in(kwargs)]
+        operands = tensors_in(args, kwargs)
         moved = (args, kwargs)
         if any(each.is_meta for each in operands) and not all(each.is_meta for each in operands):
             moved = together(args), together(kwargs)
@@ -108,42 +103,26 @@ class Recorder:
                 return operands[0]
         result = normalised(*moved) if name == "batch_norm" else None
         if result is None:
-            result = function(*moved[0], **moved[1])
+            result = self._memo.run(name, function, *moved)
         if operands:
-            self._take(name, args, kwargs, operands, result)
+            seen = (name, args, kwargs, operands, result)
+            if self._waiting is None:
+                self._take(*seen)
+            else:
+                self._waiting.append(seen)
         return result
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Have every call of a module noted, and functions too."""
-        import torch
-
-        plain = torch.nn.Module.__call__
-        recorder = self
-
-        def called(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-            with recorder.inside(module):
-                result = plain(module, *args, **kwargs)
-                with torch._C.DisableTorchFunction():  # noqa: SLF001 torch's only name for it
-                    recorder.left(module, args, kwargs, result)
-                return result
-
-        torch.nn.Module.__call__ = called
-        try:
-            with _mode(self), torch.no_grad():
-                yield
-        finally:
-            torch.nn.Module.__call__ = plain
 
     @contextmanager
     def inside(self, module: torch.nn.Module) -> Iterator[None]:
         """Take what happens as part of ``module``."""
-        above = self._frames[-1].path if self._frames else ""
+        self._settle()
         path = self._paths.get(id(module))
         if path is None:  # made in the forward, or hidden in a list
-            path = ".".join(filter(None, (above, type(module).__name__.lower())))
+            path = self._inside(type(module).__name__.lower())
         self.reached.add(path)
         self._frames.append(Frame(path, len(self.nodes), len(self._changes)))
+        if not module._modules and layer_type(module) is not None:  # noqa: SLF001 there is nothing shorter
+            self._waiting = []
         try:
             yield
         except Exception as error:
@@ -151,23 +130,47 @@ class Recorder:
                 error.cnnprof_module = path or type(module).__name__  # type: ignore[attr-defined]
             raise
         finally:
+            self._settle()
             self._frames.pop()
+
+    @property
+    def _path(self) -> str:
+        """Of the module that is being called; the network's own is empty."""
+        return self._frames[-1].path if self._frames else ""
+
+    def _inside(self, name: str) -> str:
+        """Return a name below that of the module that is being called."""
+        return f"{self._path}.{name}" if self._path else name
 
     def left(self, module: torch.nn.Module, args: Any, kwargs: dict[str, Any], result: Any) -> None:
         """Fold what a module did into one node if it is a layer, else note it as a container."""
         frame = self._frames[-1]
         op = layer_type(module)
-        outputs = list(tensors_in(result))
-        if op is not None and outputs and self._fold(frame, find(op, module, args, kwargs), outputs):
-            return
+        outputs = tensors_in(result)
+        if op is not None and outputs:
+            found = find(op, module, args, kwargs)
+            fold = self._fold if self._waiting is None else self._registered
+            if fold(found, values(found, outputs), frame.path or op, "module"):
+                self._waiting = None
+                return
+        self._settle()
         edge = self._values.get(id(outputs[0])) if outputs else None
         if frame.path and edge is not None and not is_list(module) and len(self.nodes) > frame.start:
             self.containers.setdefault(
                 frame.path, Container(path=frame.path, module=type(module).__name__, last=edge.node)
             )
 
-    def _fold(self, frame: Frame, found: Found, outputs: Sequence[torch.Tensor]) -> bool:
+    def _settle(self) -> None:
+        """Take what a layer's functions did one by one: nobody knows yet, or it is known not to be, one node."""
+        waiting, self._waiting = self._waiting, None
+        for each in waiting or ():
+            self._take(*each)
+
+    def _fold(
+        self, found: Found, outputs: Sequence[torch.Tensor], path: str, call: Literal["module", "function"]
+    ) -> bool:
         """Replace what a module did by one node, if that has the same outputs and state."""
+        frame = self._frames[-1]
         nodes, changes = self.nodes[frame.start :], self._changes[frame.changes :]
         names = {node.name for node in nodes}
         del self.nodes[frame.start :], self._changes[frame.changes :]
@@ -177,10 +180,7 @@ class Recorder:
                 del held[key]
             else:
                 held[key] = before
-        outputs = values(found, outputs)
-        node = self._registered(found, outputs, frame.path or found.op, "module")
-        if node is not None:
-            self._emit(node, found.inputs, outputs)
+        if self._registered(found, outputs, path, call):
             return True
         self.nodes += nodes
         self._live |= names
@@ -199,7 +199,7 @@ class Recorder:
         if not any(self._known(each) for each in operands):
             return  # a constant, computed from constants
         base = name.removesuffix("_")
-        outputs = [operands[0]] if base == "setitem" else list(tensors_in(result))
+        outputs = [operands[0]] if base == "setitem" else tensors_in(result)
         if not outputs or base in MAKERS:
             return
         passed = any(outputs[0] is each for each in operands)
@@ -209,21 +209,17 @@ class Recorder:
         if passed and not writes and base not in PASSING:
             return  # what already had the shape, the dtype or the order that was asked for
         call = Call(base, args, kwargs, tuple(outputs), inplace=writes)
-        module = self._frames[-1].path if self._frames else ""
         finder = FUNCTIONS.get(base)
         found = finder(call) if finder is not None else None
-        path = f"{module}.{base}" if module else base
-        if found is not None:
-            node = self._registered(found, values(found, outputs), path, "function")
-            if node is not None:
-                self._emit(node, found.inputs, values(found, outputs))
-                return
+        path = self._inside(base)
+        if found is not None and self._registered(found, values(found, outputs), path, "function"):
+            return
         op, arguments, inputs = fallback(call)
         kind = "inplace" if writes else storage(outputs[0], inputs)
         if kind != "new":
             arguments["writes"] = kind
-        node = self._node(path, PREFIX + op, arguments, "function", recorded=tuple(map(self._sample, outputs)))
-        self._emit(node, inputs, outputs)
+        recorded = tuple(sample(each, self.batch) for each in outputs)
+        self._emit(self._unique(path), PREFIX + op, arguments, "function", inputs, outputs, recorded=recorded)
 
     def _registered(
         self,
@@ -231,21 +227,22 @@ class Recorder:
         outputs: Sequence[torch.Tensor],
         path: str,
         call: Literal["module", "function"],
-    ) -> Node | None:
-        """Return the node of a layer type, if it has the outputs, storage and state that were seen."""
+    ) -> bool:
+        """Add the node of a layer type, if it has the outputs, storage and state that were seen; return whether."""
         if not self._fits(found, outputs, call):
-            return None
+            return False
         weights = [each for each in found.state if is_parameter(each)]
         owners = {self._owners.get(id(each)) for each in found.state}
         if owners - {None} and (None in owners or len(owners) > 1):
-            return None
+            return False
         owner = next(iter(owners)) if owners else None
-        node = self._node(path, found.op, found.args, call, share=owner, frozen=frozen(weights))
+        name = self._unique(path)
         if owner is None:
             for each in found.state:
-                self._change(self._owners, id(each), node.name)
-            self._own_counter(found, node.name)
-        return node
+                self._change(self._owners, id(each), name)
+            self._own_counter(found, name)
+        self._emit(name, found.op, found.args, call, found.inputs, outputs, share=owner, frozen=frozen(weights))
+        return True
 
     def _fits(self, found: Found, outputs: Sequence[torch.Tensor], call: str) -> bool:
         """Return whether a layer type has the outputs, storage and state that were seen, for any batch."""
@@ -284,22 +281,28 @@ class Recorder:
     def _known(self, tensor: torch.Tensor) -> bool:
         return id(tensor) in self._values or id(tensor) in self._state
 
-    def _node(self, path: str, op: str, args: dict[str, Any], call: Any, **more: Any) -> Node:
-        module = self._frames[-1].path if self._frames else ""
-        return Node(
-            name=self._unique(path), op=op, args=args, inputs=(), call=call,
-            origin=Origin(source=self.source, module=module or None), **more,
-        )  # fmt: skip
+    def _node(self, name: str, op: str, args: dict[str, Any], call: Any, inputs: tuple[Edge, ...], **more: Any) -> Node:
+        origin = Origin(source=self.source, module=self._path or None)
+        return Node(name=name, op=op, args=args, inputs=inputs, call=call, origin=origin, **more)
 
     def _unique(self, path: str) -> str:
         count = self._names[path] = self._names.get(path, 0) + 1
         return path if count == 1 else self._unique(f"{path}_{count}")
 
-    def _emit(self, node: Node, inputs: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> None:
-        edges = tuple(map(self._edge, inputs))
-        self._append(Node(**{**{name: getattr(node, name) for name in node.__struct_fields__}, "inputs": edges}))
+    def _emit(
+        self,
+        name: str,
+        op: str,
+        args: dict[str, Any],
+        call: Literal["module", "function"],
+        inputs: Sequence[torch.Tensor],
+        outputs: Sequence[torch.Tensor],
+        **more: Any,
+    ) -> None:
+        """Add a node for work on these inputs, after those of inputs that have none yet."""
+        self._append(self._node(name, op, args, call, tuple(map(self._edge, inputs)), **more))
         for at, tensor in enumerate(outputs):
-            self.put(tensor, Edge(node.name, at))
+            self.put(tensor, Edge(name, at))
 
     def _append(self, node: Node) -> None:
         if len(self.nodes) == MOST_NODES:
@@ -333,9 +336,9 @@ class Recorder:
         if id(tensor) in self._state:
             self._append(self._source(tensor))
         else:
-            module = self._frames[-1].path if self._frames else ""
-            path = f"{module}.constant" if module else "constant"
-            self._append(self._node(path, f"{PREFIX}constant", {}, "function", recorded=(self._sample(tensor),)))
+            recorded = (sample(tensor, self.batch),)
+            name = self._unique(self._inside("constant"))
+            self._append(self._node(name, f"{PREFIX}constant", {}, "function", (), recorded=recorded))
         self.put(tensor, Edge(self.nodes[-1].name))
         return self._values[id(tensor)]
 
@@ -352,7 +355,8 @@ class Recorder:
             more = {"recorded": (Recorded(whole.shape, whole.dtype, ()),)}
             args["dtype"] = whole.dtype
         op = ("" if not more else PREFIX) + ("parameter" if learnt else "buffer")
-        node = self._node(name, op, args, "function", share=owner, frozen=learnt and frozen([tensor]), **more)
+        more |= {"share": owner, "frozen": learnt and frozen([tensor])}
+        node = self._node(self._unique(name), op, args, "function", (), **more)
         if owner is None:
             self._change(self._owners, id(tensor), node.name)
         return node
@@ -365,29 +369,6 @@ class Recorder:
         """Add a node for every parameter and buffer that nothing has used."""
         for _, tensor in self.unreached():
             self._append(self._source(tensor))
-
-    def _sample(self, tensor: torch.Tensor) -> Recorded:
-        """Return a tensor as one sample has it; the dimensions that grow with the batch have it as a factor."""
-        grown = (
-            [dim for dim, size in enumerate(tensor.shape) if size and size % self.batch == 0] if self.batch > 1 else [0]
-        )
-        sizes = [size // self.batch if dim in grown else size for dim, size in enumerate(tensor.shape)]
-        return Recorded(tuple(sizes), dtype_name(tensor), tuple(grown))
-
-
-def _mode(recorder: Recorder) -> Any:
-    from torch.overrides import TorchFunctionMode
-
-    class Mode(TorchFunctionMode):  # type: ignore[misc] # torch is not followed
-        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            return recorder.call(function, args, kwargs or {})
-
-    return Mode()
-
-
-def values(found: Found, outputs: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
-    """Return the outputs that the layer has too: of attention what was attended to, without the weights."""
-    return outputs[:1] if found.op == "multiheadattention" else outputs
 
 
 def _inplace(args: Any, name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from cnnprof.model.graph import TensorSpec
+from cnnprof.model.graph import Recorded, TensorSpec
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +26,13 @@ def dtype_name(tensor: torch.Tensor) -> str:
 def spec(tensor: torch.Tensor) -> TensorSpec:
     """Return shape and dtype."""
     return TensorSpec(tuple(tensor.shape), dtype_name(tensor))
+
+
+def sample(tensor: torch.Tensor, batch: int) -> Recorded:
+    """Return a tensor as one of ``batch`` samples has it; the dimensions that grow with them have them as a factor."""
+    grown = [dim for dim, size in enumerate(tensor.shape) if size and size % batch == 0] if batch > 1 else [0]
+    sizes = [size // batch if dim in grown else size for dim, size in enumerate(tensor.shape)]
+    return Recorded(tuple(sizes), dtype_name(tensor), tuple(grown))
 
 
 def frozen(weights: Sequence[torch.Tensor]) -> bool:
@@ -77,4 +84,5 @@ def normalised(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor | 
     if bound.get("training") and value.numel() == value.shape[1]:
         return None  # of one value there are no statistics
     fits = all(each.shape == value.shape[1:2] and each.dtype == value.dtype for each in vectors if each is not None)
-    return torch.empty_like(value) if fits else None
+    made = torch.empty(value.shape, dtype=value.dtype, device="meta")
+    return made if fits and made.stride() == value.stride() else None

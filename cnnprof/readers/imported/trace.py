@@ -106,6 +106,7 @@ def _forward(
 
     from cnnprof.readers.imported.meta import on_meta
     from cnnprof.readers.imported.recorder import Recorder
+    from cnnprof.readers.imported.watching import watching
 
     with on_meta(module, training=training):
         seen = Recorder(module, batch, source)
@@ -116,7 +117,7 @@ def _forward(
         for name, tensor in tensors.items():
             seen.arrive(name, tensor)
         try:
-            with seen.watching():
+            with watching(seen):
                 result = _called(module, tensors)
         except UsageError:
             raise
