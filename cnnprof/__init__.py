@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cnnprof.model.graph import Graph
     from cnnprof.model.transfer_learning import TransferLearning
     from cnnprof.model.validation import Figure, Validation
+    from cnnprof.stored import load_run, runs
 
 _HOMES = {
     "analyze": "cnnprof.api", "load": "cnnprof.api", "zoo": "cnnprof.api", "zoo_entries": "cnnprof.api",
@@ -43,6 +44,7 @@ _HOMES = {
     "transfer_learning": "cnnprof.api", "TransferLearning": "cnnprof.model.transfer_learning",
     "validate": "cnnprof.api", "Figure": "cnnprof.model.validation", "Validation": "cnnprof.model.validation",
     "Analysis": "cnnprof.model.analysis", "Graph": "cnnprof.model.graph",
+    "load_run": "cnnprof.stored", "runs": "cnnprof.stored",
     "CnnprofError": "cnnprof.errors", "LayerError": "cnnprof.errors", "SpecError": "cnnprof.errors",
     "UsageError": "cnnprof.errors",
 }  # fmt: skip
@@ -67,6 +69,6 @@ def __dir__() -> list[str]:
 __all__ = [
     "Analysis", "Claim", "CnnprofError", "Conventions", "Erratum", "Explanation", "Figure", "Graph", "LayerError",
     "Ledger", "SpecError", "TransferLearning", "UsageError", "Validation", "ZooEntry", "__version__", "analyze",
-    "build", "claims", "conventions", "errata", "explain", "load", "transfer_learning", "validate", "zoo",
-    "zoo_entries",
+    "build", "claims", "conventions", "errata", "explain", "load", "load_run", "runs", "transfer_learning",
+    "validate", "zoo", "zoo_entries",
 ]  # fmt: skip

@@ -48,6 +48,7 @@ TIERS = {
     "fine_tuning": 6,
     "bindings": 6,
     "api": 7,
+    "stored": 7,
     "cli": 8,
     "__main__": 8,
     "__init__": 8,

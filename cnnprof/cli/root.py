@@ -31,6 +31,7 @@ COMMANDS = {
         "Show what training a new head, the last layers or all costs.",
     ),
     "validate": ("cnnprof.cli.validate:validate", "Compare every figure with the real network in PyTorch."),
+    "runs": ("cnnprof.cli.runs:runs", "List what was measured, show, export or delete it."),
     "zoo": ("cnnprof.cli.zoo:zoo", "List the networks that come with cnnprof, or show one."),
     "init": ("cnnprof.cli.init:init", "Write a commented specification to start from."),
     "schema": ("cnnprof.cli.schema:schema", "Print the JSON Schema of specifications."),

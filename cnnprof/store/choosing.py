@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from cnnprof.errors import UsageError
+from cnnprof.store import rows
 from cnnprof.store.runs import Head
 
 LAST = "last"
@@ -41,7 +42,7 @@ def resolve(word: str, ids: Sequence[str]) -> str:
 def expendable(
     heads: Sequence[Head], *, keep: int | None = None, older_than: timedelta | None = None, interrupted: bool = False
 ) -> list[Head]:
-    """Return the runs for which all conditions given hold; never one that is being measured.
+    """Return the runs for which all conditions given hold; never one that is being measured, or that is damaged.
 
     Args:
         heads: all runs, newest first.
@@ -53,12 +54,7 @@ def expendable(
     return [
         head
         for head in heads[keep or 0 :]
-        if head.status != "running"
-        and (limit is None or _moment(head.created) < limit)
+        if head.status not in ("running", "damaged")
+        and (limit is None or rows.moment(head.created) < limit)
         and (not interrupted or head.status == "interrupted")
     ]
-
-
-def _moment(created: str) -> datetime:
-    found = datetime.fromisoformat(created)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -85,8 +85,7 @@ def problems(run: Run) -> Iterator[str]:
         datetime.fromisoformat(run.created)
     except ValueError:
         yield "created is no date and time"
-    yield from _positive("interval", [run.interval])
-    yield from _positive("budget_s", [] if run.budget_s is None else [run.budget_s])
+    yield from _positive("budget_s and interval", [run.budget_s, run.interval])
     for index, part in enumerate(run.parts):
         for problem in _of_part(part):
             yield f"parts[{index}]: {problem}"

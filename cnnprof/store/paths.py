@@ -24,15 +24,17 @@ def default_path() -> Path:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder of a store.
+    """Make the folder of this user's own store; other folders are whoever's named them.
 
     Raises:
         StoreError: it cannot be made.
     """
+    if path != default_path():
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(
             f"cannot make {path.parent}, the folder of the store: {error.strerror}",
-            hint="choose another store with --store PATH",
+            hint="choose another with --store PATH",
         ) from error

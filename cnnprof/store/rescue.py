@@ -78,7 +78,7 @@ def verify(path: Path) -> Verification:
         except Damage as damage:
             told.append(str(damage))
         findings += [Finding(row.id, problem) for problem in told[:_SHOWN]]
-    return Verification(tuple(sorted(row.id for row in contents.runs)), samples, tuple(findings))
+    return Verification(tuple(row.id for row in contents.runs), samples, tuple(findings))
 
 
 def salvage(path: Path, choose: Callable[[list[str]], str]) -> tuple[Run, list[str]]:
@@ -93,7 +93,7 @@ def salvage(path: Path, choose: Callable[[list[str]], str]) -> tuple[Run, list[s
     """
     findings: list[Finding] = []
     contents = _contents(path, findings)
-    chosen = choose(sorted(row.id for row in contents.runs))
+    chosen = choose([row.id for row in contents.runs])
     (row,) = [row for row in contents.runs if row.id == chosen]
     told = [finding.message for finding in findings]
     try:
@@ -121,6 +121,7 @@ def _contents(path: Path, findings: list[Finding]) -> _Contents:
     finally:
         connection.close()
     _check_ties(runs, parts, records, report)
+    runs.sort(key=lambda row: row.order)
     return _Contents(runs, _grouped(parts, lambda part: part.run), _grouped(records, lambda record: record.part))
 
 

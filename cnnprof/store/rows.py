@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
 from cnnprof.model.analysis import Analysis
@@ -44,6 +45,14 @@ class RunRow(NamedTuple):
     def alive(self) -> bool:
         """True while a process measures it."""
         return self.owner is not None and is_alive(self.owner, self.touched)
+
+    @property
+    def order(self) -> tuple[datetime, int]:
+        """Sorts runs by the time they were made; what is damaged comes first."""
+        try:
+            return (moment(run_head(self).created), self.number)
+        except (Damage, ValueError):
+            return (datetime.min.replace(tzinfo=UTC), self.number)
 
 
 class PartRow(NamedTuple):
@@ -95,6 +104,16 @@ def unsealed(text: str, crc: int | None, kind: type[T]) -> T:
         return decode(text, kind)
     except ValueError as error:
         raise Damage(str(error)) from error
+
+
+def moment(created: str) -> datetime:
+    """Return the time that a run was made at.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = datetime.fromisoformat(created)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def run_head(row: RunRow) -> Run:

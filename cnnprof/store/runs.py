@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from cnnprof.errors import StoreError
 from cnnprof.model.plain import Plain, replace
@@ -29,8 +29,8 @@ class Head(NamedTuple):
 
     id: str
     created: str
-    """UTC, ISO 8601."""
-    status: Status
+    """UTC, ISO 8601; empty where the run is damaged."""
+    status: Status | Literal["damaged"]
     models: tuple[str, ...]
     """Each once, in the order of the parts."""
     parts: int
@@ -52,7 +52,7 @@ class Store:
             StoreError: it cannot be opened, is damaged, is no store, or is of a newer version and shall be written.
         """
         place = locate(path)
-        if write and path is None:
+        if write:
             make_folder(place)
         return cls(Connection(place, write=write))
 
@@ -136,23 +136,13 @@ class Store:
             return [row.id for row in statements.runs(db)]
 
     def list(self) -> list[Head]:
-        """Return what there is, newest first.
+        """Return what there is, newest first. A run that is damaged says so, and costs no other.
 
         Raises:
-            StoreError: a run is damaged, or the store cannot be read.
+            StoreError: the store cannot be read.
         """
         with self.connection.transaction(write=False) as db:
-            return [self._listed(db, row) for row in reversed(statements.runs(db))]
-
-    def _listed(self, db: sqlite3.Connection, row: rows.RunRow) -> Head:
-        with self._damage(row.id):
-            run = rows.run_head(row)
-            models = [rows.unsealed(*head, Part).model for head in statements.part_heads(db, row.number)]
-        shown = run if row.alive else rows.ended(run)
-        return Head(
-            row.id, run.created, shown.status, tuple(dict.fromkeys(models)), len(models),
-            statements.samples(db, row.number),
-        )  # fmt: skip
+            return [_listed(db, row) for row in reversed(statements.runs(db))]
 
     def load(self, run_id: str) -> Run:
         """Return a run with all its samples. One that nobody measures any more is ``interrupted``.
@@ -237,3 +227,14 @@ def _text(owner: Owner | None) -> str | None:
 
 def _now() -> int:
     return int(time.time())
+
+
+def _listed(db: sqlite3.Connection, row: rows.RunRow) -> Head:
+    samples = statements.samples(db, row.number)
+    try:
+        run = rows.run_head(row)
+        models = [rows.unsealed(*head, Part).model for head in statements.part_heads(db, row.number)]
+    except rows.Damage:
+        return Head(row.id, "", "damaged", (), 0, samples)
+    shown = run if row.alive else rows.ended(run)
+    return Head(row.id, run.created, shown.status, tuple(dict.fromkeys(models)), len(models), samples)

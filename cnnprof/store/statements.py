@@ -52,7 +52,8 @@ def find_idle(db: sqlite3.Connection, run_id: str) -> RunRow:
 
 def runs(db: sqlite3.Connection) -> list[RunRow]:
     """Return the rows of all runs, oldest first."""
-    return [RunRow(*row) for row in db.execute(f"SELECT {rows.RUNS} FROM runs ORDER BY id")]  # noqa: S608 constants
+    found = db.execute(f"SELECT {rows.RUNS} FROM runs")  # noqa: S608 constants
+    return sorted((RunRow(*row) for row in found), key=lambda row: row.order)
 
 
 def parts(db: sqlite3.Connection, run: int) -> list[PartRow]:
