@@ -56,8 +56,8 @@ def settings(given: Sequence[str]) -> dict[str, Any]:
 
 
 def _value(name: str, text: str) -> Any:
-    from cnnprof.readers.statements import Expression, ExpressionError
-    from cnnprof.readers.tree import compose
+    from cnnprof.readers.statements import Expression
+    from cnnprof.readers.tree import ExpressionError, compose
 
     try:
         expression = Expression(compose(text, f"--set {name}").root)

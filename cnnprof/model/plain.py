@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-import msgspec
+try:
+    import msgspec
+except ModuleNotFoundError:  # a worker's interpreter that has torch, and nothing that was installed for cnnprof
+    from cnnprof.model import structs as msgspec  # type: ignore[no-redef]
 
 T = TypeVar("T")
 

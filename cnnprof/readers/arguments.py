@@ -10,7 +10,7 @@ import msgspec
 from cnnprof.errors import LayerError
 from cnnprof.layers import REGISTRY, Layer
 from cnnprof.readers.collector import Collector, near, nearest
-from cnnprof.readers.statements import ExpressionError
+from cnnprof.readers.tree import ExpressionError
 
 if TYPE_CHECKING:
     from cnnprof.readers.statements import LayerCall, Scope

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from cnnprof.errors import CnnprofError, Problem, SpecError
-from cnnprof.readers.statements import ExpressionError
-from cnnprof.readers.tree import Document, Tree
+from cnnprof.readers.tree import Document, ExpressionError, Tree
 
 MOST = 25
 """More problems than this are not gathered: the first ones usually explain the rest."""

@@ -11,14 +11,13 @@ from cnnprof.readers.statements import (
     Chain,
     Condition,
     Expression,
-    ExpressionError,
     Group,
     LayerCall,
     Loop,
     Spec,
     Statement,
 )  # fmt: skip
-from cnnprof.readers.tree import Tree
+from cnnprof.readers.tree import ExpressionError, Tree
 
 MOST_LAYERS = 100_000
 MOST_STEPS = 400_000

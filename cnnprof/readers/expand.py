@@ -24,7 +24,6 @@ from cnnprof.readers.statements import (
     Chain,
     Condition,
     Expression,
-    ExpressionError,
     Group,
     LayerCall,
     Loop,
@@ -32,6 +31,7 @@ from cnnprof.readers.statements import (
     Spec,
     Statement,
 )  # fmt: skip
+from cnnprof.readers.tree import ExpressionError
 
 if TYPE_CHECKING:
     from cnnprof.readers.tree import Tree

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from cnnprof.model.graph import TensorSpec
 from cnnprof.readers.items import valid_name
 from cnnprof.readers.scopes import Names, Scope
-from cnnprof.readers.statements import Expression, ExpressionError, Siblings
+from cnnprof.readers.statements import Expression, Siblings
+from cnnprof.readers.tree import ExpressionError
 
 
 class Inherited(NamedTuple):

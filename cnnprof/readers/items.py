@@ -14,7 +14,6 @@ from cnnprof.readers.statements import (
     Chain,
     Condition,
     Expression,
-    ExpressionError,
     Group,
     LayerCall,
     Loop,
@@ -22,7 +21,7 @@ from cnnprof.readers.statements import (
     Statement,
     Template,
 )  # fmt: skip
-from cnnprof.readers.tree import Mapping, Scalar, Sequence, Tree
+from cnnprof.readers.tree import ExpressionError, Mapping, Scalar, Sequence, Tree
 
 KEYWORDS = ("use", "repeat", "for", "if", "side", "group")
 SIBLINGS = ("name", "from", "output", "frozen", "when", "share", "place")

@@ -16,12 +16,11 @@ from cnnprof.readers.statements import (
     Block,
     Expectation,
     Expression,
-    ExpressionError,
     InputSpec,
     Spec,
     Variant,
 )  # fmt: skip
-from cnnprof.readers.tree import Document, Mapping, Scalar, Sequence, Tree
+from cnnprof.readers.tree import Document, ExpressionError, Mapping, Scalar, Sequence, Tree
 
 VERSION = 1
 TOP_KEYS = (

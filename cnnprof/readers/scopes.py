@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from cnnprof.model.graph import Edge
-from cnnprof.readers.statements import Expression, ExpressionError, Loop
+from cnnprof.readers.statements import Expression, Loop
+from cnnprof.readers.tree import ExpressionError
 
 Value = tuple[Edge, ...]
 """What flows along a chain: one value, or several after a split."""

@@ -20,8 +20,8 @@ from cnnprof.readers.language import parse
 from cnnprof.readers.network import Network
 from cnnprof.readers.overrides import MOST_DIMENSIONS, Overrides
 from cnnprof.readers.scopes import Names, Scope
-from cnnprof.readers.statements import Expectation, Expression, ExpressionError, InputSpec, Spec
-from cnnprof.readers.tree import Document, Tree, compose
+from cnnprof.readers.statements import Expectation, Expression, InputSpec, Spec
+from cnnprof.readers.tree import Document, ExpressionError, Tree, compose
 
 
 def read_file(model: str, overrides: Overrides) -> Graph:

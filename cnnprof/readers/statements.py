@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cnnprof.errors import CnnprofError
 from cnnprof.readers import formula as formulas
 from cnnprof.readers.arithmetic import FormulaError
+from cnnprof.readers.tree import ExpressionError, Scalar, Sequence, Tree
 from cnnprof.readers.tree import Mapping as MappingTree
-from cnnprof.readers.tree import Scalar, Sequence, Tree
 
 if TYPE_CHECKING:
     from cnnprof.layers import Layer
@@ -20,16 +19,6 @@ if TYPE_CHECKING:
 
 _LONGEST_SHOWN = 60
 Scope = Mapping[str, formulas.Value]
-
-
-class ExpressionError(CnnprofError):
-    """A formula or value that cannot be evaluated, and the tree it stands in."""
-
-    def __init__(self, tree: Tree, code: str, message: str, *, hint: str | None = None, offset: int = 0) -> None:
-        super().__init__(message, code=code, hint=hint)
-        self.tree = tree
-        self.offset = offset
-        """Characters into the tree's text at which it goes wrong."""
 
 
 def _wrong_formula(tree: Tree, text: str, error: FormulaError, offset: int) -> ExpressionError:

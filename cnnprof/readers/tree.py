@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cnnprof.errors import Place
+from cnnprof.errors import CnnprofError, Place
 from cnnprof.readers.source import shown, split_lines
 
 if TYPE_CHECKING:
@@ -160,3 +160,13 @@ def _shift(tree: Tree, line: str, offset: int) -> int:
         return 0
     start = tree.column - 1 if tree.plain else tree.column
     return start + offset - tree.column + 1 if line.startswith(tree.value, start) else 0
+
+
+class ExpressionError(CnnprofError):
+    """A formula or value that cannot be evaluated, and the tree it stands in."""
+
+    def __init__(self, tree: Tree, code: str, message: str, *, hint: str | None = None, offset: int = 0) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.tree = tree
+        self.offset = offset
+        """Characters into the tree's text at which it goes wrong."""

@@ -41,7 +41,7 @@ def read_named(model: str, overrides: Overrides) -> Graph:
     request = {"model": model, "params": overrides.params, "inputs": names}
     try:
         text = worker.call("cnnprof.readers.imported.reader:in_worker", request, deadline_s=DEADLINE_S)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UsageError(
             f"{model}: a setting is a number, text, a list or a mapping: {error}",
             hint="make the module yourself and hand it to cnnprof.analyze",
