@@ -305,6 +305,47 @@ def test_a_forward_that_raises_is_told_with_its_place_and_input():
     assert "input 1x3x8x8 float32" in message
 
 
+@pytest.mark.parametrize("size", [2**62, 2**63])
+def test_an_input_beyond_64_bits_is_refused_by_name(size):
+    code, message = refusal(nn.ReLU(), (3, size))
+
+    assert "too-large" == code
+    assert f"input of 3x{size} has more bytes than torch can count in 64 bits" in message
+
+
+def test_a_forward_whose_sizes_overflow_is_refused_with_its_place():
+    code, message = refusal(nn.Sequential(nn.ReLU(), nn.Upsample(scale_factor=2**31)))
+
+    assert "too-large" == code
+    assert "makes a tensor, in 1, that has more bytes" in message
+
+
+def test_an_input_that_fits_only_once_into_64_bits_is_counted_for_one_sample():
+    found = seen(nn.ReLU(), (2**56,))
+
+    assert 2**56 == analyzer.analyze(found).totals.ops
+    assert ["traced for one sample"] == [note[:21] for note in found.notes]
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        (nn.Conv2d(3, 8, 300), "Kernel size can't be greater than actual input size"),
+        (nn.Conv2d(3, 8, 3, padding=-200), "Kernel size can't be greater than actual input size"),
+        (nn.Conv2d(3, 8, 3, stride=0), "ZeroDivisionError"),
+        (nn.MaxPool2d(300), "Output size is too small"),
+        (nn.ZeroPad2d(-200), "length must be non-negative"),
+    ],
+    ids=["kernel", "negative padding", "stride 0", "window", "less than nothing"],
+)
+def test_a_layer_that_leaves_nothing_is_refused_with_its_place(layer, said):
+    code, message = refusal(nn.Sequential(nn.ReLU(), layer))
+
+    assert "forward-raises" == code
+    assert "in 1:" in message
+    assert said in message
+
+
 def test_statistics_of_other_channels_are_refused_as_torch_refuses_them():
     code, message = refusal(Forward(lambda _, x: functional.batch_norm(x, torch.zeros(5), torch.ones(5))))
 

@@ -102,18 +102,13 @@ def _graph(seen: Recorder, outputs: dict[str, Edge], inputs: tuple[Input, ...], 
 def _forward(
     module: torch.nn.Module, inputs: tuple[Input, ...], batch: int, source: str, *, training: bool
 ) -> tuple[Recorder, dict[str, Edge]]:
-    import torch
-
     from cnnprof.readers.imported.meta import on_meta
     from cnnprof.readers.imported.recorder import Recorder
     from cnnprof.readers.imported.watching import watching
 
     with on_meta(module, training=training):
         seen = Recorder(module, batch, source)
-        tensors = {
-            each.name: torch.empty((batch, *each.shape), dtype=getattr(torch, each.dtype), device="meta")
-            for each in inputs
-        }
+        tensors = {each.name: _arriving(each, batch) for each in inputs}
         for name, tensor in tensors.items():
             seen.arrive(name, tensor)
         try:
@@ -124,6 +119,19 @@ def _forward(
         except Exception as error:
             raise _explained(error, module, inputs, batch) from error
         return seen, _outputs(seen, result)
+
+
+def _arriving(given: Input, batch: int) -> torch.Tensor:
+    import torch
+
+    try:
+        return torch.empty((batch, *given.shape), dtype=getattr(torch, given.dtype), device="meta")
+    except (RuntimeError, TypeError) as error:  # TypeError: of a size that has no 64 bits either
+        raise UsageError(
+            f"{given.name} of {'x'.join(map(str, given.shape))} has more bytes than torch can count in 64 bits",
+            hint="--input takes one sample's sizes, as 3x224x224",
+            code="too-large",
+        ) from error
 
 
 def _called(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> Any:
@@ -174,6 +182,12 @@ def _explained(error: Exception, module: torch.nn.Module, inputs: tuple[Input, .
             f"the forward wants other inputs: {said}",
             hint=f"name each argument of forward{inspect.signature(module.forward)}: --input a=3x224x224,b=77:int64",
             code="other-inputs",
+        )
+    if "overflow" in said:
+        return UsageError(
+            f"the forward makes a tensor, in {where}, that has more bytes than torch can count in 64 bits: {said}",
+            hint=f"it was called with {given}; a smaller --input may fit",
+            code="too-large",
         )
     if any(words in said for words in _DATA):
         return UsageError(
