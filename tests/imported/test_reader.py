@@ -82,9 +82,10 @@ def test_a_class_is_no_module():
         cnnprof.analyze(nn.ReLU, input=(8,))
 
 
-def test_a_setting_that_is_no_plain_value_is_refused():
+@pytest.mark.parametrize("setting", [{"norm_layer": nn.BatchNorm2d}, {"dropout": float("nan")}])
+def test_a_setting_that_is_no_plain_value_is_refused(setting):
     with pytest.raises(UsageError, match="a setting is a number, text, a list or a mapping") as caught:
-        cnnprof.load("torchvision:alexnet", set={"norm_layer": nn.BatchNorm2d})
+        cnnprof.load("torchvision:alexnet", set=setting)
 
     assert "bad-value" == caught.value.code
 
