@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnprof.devices import system
 from cnnprof.devices.base import Idle, Mark, Network
+from cnnprof.errors import WorkerError
 
 if TYPE_CHECKING:
     import torch
@@ -125,6 +126,8 @@ class CpuSubject:
         self._clocks.clear()
         found, began, began_cpu, ends = self._run([self._marked, *self._steps[1:]])
         clocks = self._clocks
+        if len(clocks.wall) != 2 * len(self.layers):
+            raise _varying(len(clocks.wall) // 2, len(self.layers))
         marks = {
             "marks_ns": _differences([began, *clocks.wall, ends[0][0]]),
             "marks_cpu_ns": _differences([began_cpu, *clocks.cpu, ends[0][1]]),
@@ -185,6 +188,14 @@ class CpuSubject:
     def output_std(self) -> float | None:
         found = self._network.output_std()
         return found if math.isfinite(found) else None
+
+
+def _varying(seen: int, known: int) -> WorkerError:
+    return WorkerError(
+        f"a forward ran {seen} layers, and {known} when it was followed: it does not do the same each time",
+        hint="cnnprof times networks that run the same layers for any input",
+        code="varying-forward",
+    )
 
 
 @contextmanager

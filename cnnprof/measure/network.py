@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof import builder
@@ -147,20 +149,25 @@ def built(graph: Graph, setting: Setting) -> Network:
     Raises:
         CnnprofError: as ``builder.build``.
     """
-    import torch
-
-    if setting.threads is not None:
-        torch.set_num_threads(setting.threads)
+    set_threads(setting)
     module: Any = builder.build(graph, seed=setting.seed, device=setting.device, dtype=setting.dtype)
     prepare(module, setting)
     inputs = draw(graph.inputs, setting)
     layers = tuple(
-        Layer(node.name, "line", _alone(module, node, graph, setting))
+        Layer(node.name, "line", partial(alone_on, module, module.get_submodule(module.paths[node.name]), 0, inputs))
         for node in graph.nodes
         if node.when == "always" or setting.mode == "training"
     )
     marked = Marked(layers, lambda enter, leave: builder.marked(module, enter, leave), {"line": _idle_lines(setting)})
     return ready(module, inputs, marked, setting)
+
+
+def set_threads(setting: Setting) -> None:
+    """Have torch compute with as many threads as were asked for, if so."""
+    import torch
+
+    if setting.threads is not None:
+        torch.set_num_threads(setting.threads)
 
 
 def prepare(module: torch.nn.Module, setting: Setting) -> None:
@@ -219,39 +226,56 @@ def _idle_lines(setting: Setting) -> Idle:
     return Idle(IDLE_LAYERS, lambda: module(value), marked)
 
 
-def _alone(module: Any, node: Node, graph: Graph, setting: Setting) -> Callable[[], Alone]:
-    """Return what prepares one layer: it runs on inputs like those that reach it in the network."""
+def alone_on(module: Any, part: torch.nn.Module, number: int, inputs: Sequence[torch.Tensor]) -> Alone:
+    """Return one layer by itself, on what reaches it in the network when it is called for that time (from 0)."""
+    args, kwargs = _arriving(module, part, number, inputs)
 
-    def prepared() -> Alone:
-        part = module.get_submodule(module.paths[node.name])
-        arrived = _arriving(module, part, graph, setting)
-        return Alone(_inference(part, arrived), lambda: [each.sum() for each in arrived])
+    def run() -> Any:
+        with _no_grad():
+            return part(*args, **kwargs)
 
-    return prepared
-
-
-class _ArrivedError(BaseException):
-    """Ends a forward where a layer was reached; nothing in between may take it for an error of its own."""
+    read = tensors([args, kwargs])
+    return Alone(run, lambda: [each.sum() for each in read])
 
 
-def _arriving(module: Any, part: torch.nn.Module, graph: Graph, setting: Setting) -> list[torch.Tensor]:
+def _no_grad() -> Any:
     import torch
 
-    found: list[torch.Tensor] = []
+    return torch.no_grad()
 
-    def stop(_module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
-        found.extend(each.clone() for each in inputs)
-        raise _ArrivedError
 
-    handle = part.register_forward_pre_hook(stop)
+class _Arrived(BaseException):  # noqa: N818 no error: it ends a forward, and nothing in between may take it for one
+    """A layer was reached."""
+
+
+def _arriving(module: Any, part: torch.nn.Module, number: int, inputs: Sequence[torch.Tensor]) -> tuple[Any, Any]:
+    calls: list[tuple[Any, Any]] = []
+
+    def stop(_module: Any, args: Any, kwargs: Any) -> None:
+        calls.append((_copied(args), _copied(kwargs)))
+        if len(calls) > number:
+            raise _Arrived
+
+    handle = part.register_forward_pre_hook(stop, with_kwargs=True)
     try:
-        with torch.no_grad():
-            module(*draw(graph.inputs, setting))
-    except _ArrivedError:
-        pass
+        with _no_grad(), suppress(_Arrived):
+            module(*(each.clone() for each in inputs))
     finally:
         handle.remove()
-    return found
+    return calls[-1]
+
+
+def _copied(value: Any) -> Any:
+    """Return arguments whose tensors are the layer's alone: it may write into them."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    if isinstance(value, dict):
+        return {key: _copied(each) for key, each in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_copied(each) for each in value)
+    return value
 
 
 def check_torch() -> None:

@@ -103,13 +103,13 @@ class _Loop:
         return {"forwards": forwards, "progress": progress}
 
     def _in_a_round(self) -> int:
-        """Return the forwards of a round."""
-        return max(1, min(MOST_IN_ROUND, int(ROUND_S * _NS / max(1, self._step_ns))))
+        """Return the forwards of a round, one where it is not known how long they take."""
+        return max(1, int(ROUND_S * _NS / self._step_ns)) if self._step_ns else 1
 
     # -- warm-up
 
     def warm_up(self) -> Iterator[dict[str, Any]]:
-        """Run pass E until its times no longer change."""
+        """Run pass E until its times no longer change. Of each round the first forward is kept, to show how they did."""
         levels: list[float] = []
         count, settled = 0, False
         while not settled and not (count > 1 and self._elapsed_s() > WARM_UP_SHARE * self._plan.budget_s):
@@ -117,7 +117,7 @@ class _Loop:
             count += len(forwards)
             levels.append(median(each["wall_ns"] for each in forwards))
             self._step_ns = int(levels[-1])
-            yield self._said("warming up", forwards)
+            yield self._said("warming up", forwards[:1])
             enough = count >= WARM_UP_FORWARDS and self._elapsed_s() >= WARM_UP_S
             settled = enough and steady(levels)
         yield {"steady": settled}
@@ -129,7 +129,8 @@ class _Loop:
         while not self._enough():
             if self._elapsed_s() >= self._plan.budget_s or self._most() >= MOST_FORWARDS:
                 return "budget"
-            kinds = [kind for kind in self._kinds for _ in range(-(-self._in_a_round() // len(self._kinds)))]
+            each = -(-min(self._in_a_round(), MOST_IN_ROUND) // len(self._kinds))
+            kinds = [kind for kind in self._kinds for _ in range(each)]
             self._random.shuffle(kinds)
             forwards = self._run(kinds, warm_up=False)
             self._taken += forwards

@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnnprof.devices import DEVICES
 from cnnprof.devices.base import Network
 from cnnprof.measure.protocol import Earlier, Plan, measure
 
+if TYPE_CHECKING:
+    import torch
 
-def run(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    from cnnprof.model.graph import Graph
+    from cnnprof.model.run import Setting
+
+
+def run(request: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
     """Yield what ``protocol.measure`` yields of a request.
 
     Args:
         request: ``device``, ``plan``, ``earlier``; of a real device ``setting`` and ``graph`` as JSON, and ``source``
             where the network is code; of the fake one what its file says.
     """
-    name = request["device"].partition(":")[0]
-    device = import_module(DEVICES[name])
-    network = None if name == "fake" else _network(request)
-    yield from measure(device.subject(network, request), Plan(**request["plan"]), Earlier(**request["earlier"]))
+    network = None if request["device"].startswith("fake") else _network(request)
+    yield from _measured(network, request)
+
+
+def run_module(module: torch.nn.Module, request: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
+    """Yield the same of a module of this process, which is afterwards what it was."""
+    from cnnprof.measure import imported
+
+    with imported.borrowed(module, *_asked(request)) as network:
+        yield from _measured(network, request)
+
+
+def _measured(network: Network | None, request: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
+    device = import_module(DEVICES[request["device"].partition(":")[0]])
+    yield from measure(device.subject(network, request), Plan(*request["plan"]), Earlier(**request["earlier"]))
 
 
 def _network(request: dict[str, Any]) -> Network:
     from cnnprof.measure import imported, network
+
+    network.check_torch()
+    graph, setting = _asked(request)
+    if request["source"] is not None:
+        return imported.named(request["source"], graph, setting)
+    return network.built(graph, setting)
+
+
+def _asked(request: dict[str, Any]) -> tuple[Graph, Setting]:
     from cnnprof.model.graph import Graph
     from cnnprof.model.plain import from_json
     from cnnprof.model.run import Setting
 
-    network.check_torch()
-    setting = from_json(request["setting"], Setting)
-    graph = from_json(request["graph"], Graph)
-    if request["source"] is not None:
-        return imported.named(request["source"], graph, setting)
-    return network.built(graph, setting)
+    return from_json(request["graph"], Graph), from_json(request["setting"], Setting)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnnprof.model.analysis import Analysis
+from cnnprof.model.graph import Graph
 from cnnprof.model.plain import Plain
 
 if TYPE_CHECKING:
@@ -98,6 +99,12 @@ class Part(Plain, frozen=True, kw_only=True):
     problem: str | None = None
     """One sentence, where it failed."""
     hint: str | None = None
+    graph: Graph | None = None
+    """The network, so that a run can go on without the file that it came from."""
+    source: dict[str, Any] | None = None
+    """Where the network is code: the name, settings and inputs by which a worker makes it."""
+    script: dict[str, Any] | None = None
+    """What the fake device was told."""
     analysis: Analysis | None = None
     """What is predicted at this batch and dtype."""
     layers: tuple[str, ...] = ()
@@ -153,10 +160,14 @@ class Run(Plain, frozen=True, kw_only=True):
     created: str
     """UTC, ISO 8601."""
     status: Status = "running"
-    budget_s: float | None = None
+    budget_s: float = 30.0
     """Time that each part was given."""
     interval: float = 0.02
     """Half width of the 95 % interval of E's median, as a part of it, at which a part is done."""
+    temperature: bool = False
+    """Layers run by themselves too."""
+    python: str | None = None
+    """The interpreter whose torch is measured; None: cnnprof's own."""
     parts: tuple[Part, ...] = ()
 
     def __repr__(self) -> str:

@@ -43,6 +43,15 @@ def runs_code(model: str) -> bool:
     return re.match(CODE, model, re.DOTALL) is not None
 
 
+def is_code(model: str) -> bool:
+    """Return whether ``model`` names a network that is code: a library's, or the user's own."""
+    return next((target.endswith(":read_named") for pattern, target in READERS if _matches(pattern, model)), False)
+
+
+def _matches(pattern: str, model: str) -> bool:
+    return re.match(pattern, model, re.DOTALL) is not None
+
+
 def read(model: str, overrides: Overrides) -> Graph:
     """Return the graph of a model named as on the command line.
 
@@ -51,7 +60,7 @@ def read(model: str, overrides: Overrides) -> Graph:
         SpecError: the specification is refused.
     """
     for pattern, target in READERS:
-        if re.match(pattern, model, re.DOTALL):
+        if _matches(pattern, model):
             module, _, function = target.partition(":")
             reader: Callable[[str, Overrides], Graph] = getattr(importlib.import_module(module), function)
             return reader(model, overrides)

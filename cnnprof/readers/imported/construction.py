@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnnprof.readers.imported.meta import MOST_KEPT
@@ -22,6 +23,19 @@ _DRAWING = ("normal_", "uniform_", "fill_", "zero_", "erfinv_")
 """Methods that initialise: they return the tensor that they were called on."""
 
 
+_real: ContextVar[bool] = ContextVar("real", default=False)
+
+
+@contextmanager
+def real() -> Iterator[None]:
+    """Have ``construct`` make weights, as a network needs that is to be run."""
+    token = _real.set(True)
+    try:
+        yield
+    finally:
+        _real.reset(token)
+
+
 def construct(make: Callable[[], T]) -> T:
     """Return what ``make`` makes, where it can be without weights; initialising a parameter then does nothing.
 
@@ -29,6 +43,8 @@ def construct(make: Callable[[], T]) -> T:
     larger than all memory. It is called once more with all its tensors on the meta device; and one that looks into
     values then, with everything real.
     """
+    if _real.get():
+        return make()
     for withheld in (_without_weights, _without_values):
         try:
             with withheld():

@@ -1,0 +1,281 @@
+"""Measuring: ``profile``, and going on with a run that was interrupted."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from collections.abc import Callable, Generator, Mapping, Sequence
+from importlib import import_module
+from itertools import product
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cnnprof import analyzer, readers
+from cnnprof._version import __version__
+from cnnprof.api import InputSize, Model, load
+from cnnprof.devices import DEVICES
+from cnnprof.errors import MissingPackageError, UsageError
+from cnnprof.measure.session import Measured, Session, measure
+from cnnprof.model.graph import Graph
+from cnnprof.model.plain import replace
+from cnnprof.model.run import Part, Run, Setting
+
+if TYPE_CHECKING:
+    import torch
+
+    from cnnprof.model.memory import Optimizer
+
+T = TypeVar("T")
+
+BUDGET_S = 30.0
+INTERVAL = 0.02
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+MOST_THREADS = 4096
+
+
+def profile(  # noqa: PLR0913 the options of the command, by name
+    model: Model,
+    *,
+    device: str | Sequence[str] = "cpu",
+    batch: int | Sequence[int] = 1,
+    dtype: str | Sequence[str] = "float32",
+    input: InputSize = None,  # noqa: A002 - the flags' names
+    set: Mapping[str, Any] | None = None,  # noqa: A002
+    freeze: str | Sequence[str] = (),
+    channels_last: bool = False,
+    threads: int | None = None,
+    compile: bool = False,  # noqa: A002
+    training: Optimizer | None = None,
+    temperature: bool = False,
+    budget_s: float = BUDGET_S,
+    interval: float = INTERVAL,
+    seed: int = 0,
+    python: str | None = None,
+    store: str | os.PathLike[str] | None = None,
+    in_process: bool = False,
+) -> Run:
+    """Measure how long every layer of a network takes, and the network as a whole; ``.ledger``, ``.to_frame()``.
+
+    Each combination of device, dtype and batch is measured by a process of its own, one after the other.
+
+    Args:
+        model: as for ``load``, or a graph; an ``nn.Module`` only with ``in_process``.
+        device: ``cpu``, or ``fake``; several are measured one after the other.
+        batch: samples per forward.
+        dtype: of weights, activations and inputs.
+        input: as for ``load``.
+        set: as for ``load``.
+        freeze: as for ``analyze``.
+        channels_last: lay images out as N×H×W×C in memory.
+        threads: that torch computes with; by default as many as it takes by itself.
+        compile: run it through ``torch.compile``: then layers cannot be told apart.
+        training: measure a step with this optimizer (sgd, momentum, adam) in place of an inference.
+        temperature: also run every layer by itself, hot and with its weights out of the caches.
+        budget_s: seconds that each part may take, warm-up included; the layers by themselves as long again.
+        interval: half width of the 95 % interval of the median, as a part of it, at which measuring ends.
+        seed: of weights and inputs.
+        python: another interpreter, whose torch is measured.
+        store: a file of runs where every finished sample is put at once; by default nothing is stored.
+        in_process: measure here, not in a worker. An ``nn.Module`` keeps its own weights, dtype and device; its
+            gradients, statistics and mode are afterwards what they were.
+
+    Raises:
+        UsageError: an argument that does not fit.
+        SpecError: the specification is refused.
+        MissingPackageError: torch or the device is not there.
+        StoreError: the store cannot be opened; or it failed on the way, then with the Run as ``.partial``.
+        KeyboardInterrupt: with what was measured until then, a Run, as ``.partial``.
+    """
+    settings = settings_of(
+        device,
+        dtype,
+        batch,
+        channels_last=channels_last,
+        threads=threads,
+        compiled=compile,
+        training=training,
+        seed=seed,
+    )
+    check(settings, budget_s, interval, python=python)
+    patterns = (freeze,) if isinstance(freeze, str) else freeze
+    parts = parts_of(model, settings, size=input, values=set, freeze=patterns, in_process=in_process)
+    run = new_run(parts, budget_s, interval, temperature=temperature, python=python)
+    found = start(run, Session(messages=_here(model) if in_process else None), store)
+    if found.unstored is not None:
+        found.unstored.partial = found.run  # type: ignore[attr-defined]
+        raise found.unstored
+    return found.run
+
+
+def settings_of(
+    devices: str | Sequence[str], dtypes: str | Sequence[str], batches: int | Sequence[int], *, channels_last: bool,
+    threads: int | None, compiled: bool, training: Optimizer | None, seed: int = 0,
+) -> list[Setting]:  # fmt: skip
+    """Return every combination, devices in the outer loop, batches in the inner one."""
+    return [
+        Setting(
+            device=device, batch=batch, dtype=dtype, layout="channels_last" if channels_last else "contiguous",
+            threads=threads, mode="inference" if training is None else "training", optimizer=training or "sgd",
+            compiled=compiled, seed=seed,
+        )
+        for device, dtype, batch in product(_several(devices), _several(dtypes), _several(batches))
+    ]  # fmt: skip
+
+
+def _several(value: T | Sequence[T]) -> Sequence[T]:
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else [value]  # type: ignore[list-item]
+
+
+def check(settings: Sequence[Setting], budget_s: float, interval: float, *, python: str | None) -> None:
+    """Raise where no network could be measured like this: before anything is read, started or stored.
+
+    Raises:
+        UsageError: a value that cannot be, or an unknown device.
+        MissingPackageError: what a device needs is not there.
+    """
+    _check_range("budget_s", budget_s, 0, 1e6)
+    _check_range("interval", interval, 0, 1)
+    for setting in settings:
+        if setting.dtype not in DTYPES:
+            raise UsageError(f"a network is measured in {', '.join(DTYPES)}, got {setting.dtype!r}", code="bad-dtype")
+        if setting.optimizer not in analyzer.OPTIMIZERS:
+            known = ", ".join(analyzer.OPTIMIZERS)
+            raise UsageError(f"unknown optimizer {setting.optimizer!r}", hint=f"one of {known}", code="bad-optimizer")
+        if setting.threads is not None:
+            _check_range("threads", setting.threads, 0, MOST_THREADS)
+    for device in dict.fromkeys(setting.device for setting in settings):
+        _check_device(device, python)
+
+
+def _check_range(name: str, value: float, above: float, most: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not above < value <= most:
+        raise UsageError(f"{name} must be above {above:g} and at most {most:g}, got {value!r}", code="bad-value")
+
+
+def _check_device(device: str, python: str | None) -> None:
+    name = device.partition(":")[0]
+    if name not in DEVICES:
+        raise UsageError(f"unknown device {device!r}", hint=f"one of {', '.join(DEVICES)}", code="bad-device")
+    module = import_module(DEVICES[name])
+    missing = module.missing(python)
+    if missing is not None:
+        what, command = missing
+        raise MissingPackageError(f"--device {device} needs {what}", hint=command, code="missing-device")
+    if not hasattr(module, "subject"):
+        raise MissingPackageError(
+            f"--device {device}: cnnprof does not measure on it yet", hint="--device cpu", code="missing-device"
+        )
+
+
+def parts_of(
+    model: Model,
+    settings: Sequence[Setting],
+    *,
+    size: InputSize = None,
+    values: Mapping[str, Any] | None = None,
+    freeze: Sequence[str] = (),
+    in_process: bool = False,
+) -> list[Part]:
+    """Return a part for each setting, with what is predicted of it.
+
+    Raises:
+        CnnprofError: as ``load`` and ``analyze``; or an ``nn.Module`` that no worker can get.
+    """
+    graph, source = _graph(model, size, values, in_process=in_process)
+    graph = analyzer.freeze(graph, freeze)
+    return [_part(model, graph, source, setting) for setting in settings]
+
+
+def _graph(
+    model: Model, size: InputSize, values: Mapping[str, Any] | None, *, in_process: bool
+) -> tuple[Graph, dict[str, Any] | None]:
+    if readers.is_module(model) and not in_process:
+        raise UsageError(
+            f"a {type(model).__name__} of this process cannot be measured in another one",
+            hint="add in_process=True, or name it as package.module:attribute",
+            code="in-process",
+        )
+    graph = model if isinstance(model, Graph) else load(model, input=size, set=values)
+    if not isinstance(model, str) or not readers.is_code(model):
+        return graph, None
+    inputs = [[each.name, list(each.shape), each.dtype] for each in graph.inputs]
+    return graph, {"model": model, "params": dict(values or {}), "inputs": inputs}
+
+
+def _part(model: Model, graph: Graph, source: dict[str, Any] | None, setting: Setting) -> Part:
+    trains = setting.mode == "training"
+    analysis = analyzer.analyze(
+        graph, batch=setting.batch, dtype=setting.dtype, training=setting.optimizer if trains else None
+    )
+    return Part(
+        model=model if isinstance(model, str) else graph.name, setting=setting, graph=graph, source=source,
+        script=_script(setting.device), analysis=analysis,
+    )  # fmt: skip
+
+
+def _script(device: str) -> dict[str, Any] | None:
+    if device.partition(":")[0] != "fake":
+        return None
+    from cnnprof.devices import fake
+
+    return fake.read(device)
+
+
+def _here(model: Model) -> Callable[[dict[str, Any]], Generator[dict[str, Any], None, None]]:
+    """Return what measures in this process: a user's own module, or what a worker would build."""
+    from cnnprof.measure import worker
+
+    if not readers.is_module(model):
+        return worker.run
+    module: torch.nn.Module = model
+    return lambda request: worker.run_module(module, request)
+
+
+def new_run(
+    parts: Sequence[Part], budget_s: float, interval: float, *, temperature: bool = False, python: str | None = None
+) -> Run:
+    """Return a run of which nothing is measured yet."""
+    now = dt.datetime.now(dt.UTC)
+    models = list(dict.fromkeys(part.model for part in parts))
+    word = re.sub(r"[^a-z0-9]+", "-", models[0].lower()).strip("-")[:24].strip("-") if len(models) == 1 else ""
+    return Run(
+        cnnprof_version=__version__,
+        id=f"{now:%Y%m%d-%H%M%S}-{word or f'{len(models)}-models'}-{os.urandom(2).hex()}",
+        created=now.isoformat(timespec="seconds"),
+        budget_s=budget_s,
+        interval=interval,
+        temperature=temperature,
+        python=python,
+        parts=tuple(parts),
+    )
+
+
+def start(run: Run, session: Session, path: str | os.PathLike[str] | None) -> Measured:
+    """Measure a run, and store it in the file ``path`` where there is one.
+
+    Raises:
+        StoreError: the store cannot be opened, or does not take the run.
+        KeyboardInterrupt: with the Run as ``.partial``.
+    """
+    if path is None:
+        return measure(run, session)
+    from cnnprof.store.runs import Store
+
+    with Store.open(path, write=True) as store:
+        return measure(run, session._replace(writer=store.begin(run)))
+
+
+def resume(run_id: str, path: str | os.PathLike[str] | None, session: Session) -> Measured:
+    """Go on with a stored run: parts that are done stay, the others get the samples that are missing.
+
+    Raises:
+        UsageError: there is no such run.
+        MissingPackageError: the device is not there any more.
+        StoreError: the store cannot be opened, or who measures the run is still at it.
+    """
+    from cnnprof.store.runs import Store
+
+    with Store.open(path, write=True) as store:
+        run = store.load(run_id)
+        check([part.setting for part in run.parts], run.budget_s, run.interval, python=run.python)
+        return measure(replace(run, status="running"), session._replace(writer=store.resume(run.id)))

@@ -1,0 +1,217 @@
+"""Measuring from the outside: a worker per part, every message stored before the next is asked for. No torch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from cnnprof import worker
+from cnnprof.errors import CnnprofError, StoreError, UsageError
+from cnnprof.model.plain import from_json, replace, to_json
+from cnnprof.model.run import Forward, Message, Part, Progress, Run, Status
+
+if TYPE_CHECKING:
+    from cnnprof.store.runs import RunWriter
+
+TARGET = "cnnprof.measure.worker:run"
+DEADLINE_S = 900.0
+"""That one message may take: building a network, compiling it, or one forward. A worker that is silent longer hangs."""
+FINISHED = ("done", "budget", "out-of-memory")
+"""What resuming does not measure again."""
+_HEAD = ("layers", "marks", "phases", "environment", "costs", "steady", "status", "output_std")
+_SAME = ("cpu", "cores", "torch", "threads")
+"""What has to be the same where samples of two processes stand in one part."""
+
+
+class Watcher(Protocol):
+    """Who wants to see how it goes."""
+
+    def show(self, number: int, part: Part, progress: Progress | None) -> None:
+        """Show a part; called before a worker goes on, so that it costs no measured time."""
+
+
+class Session(NamedTuple):
+    """With what a run is measured."""
+
+    deadline_s: float = DEADLINE_S
+    writer: RunWriter | None = None
+    watcher: Watcher | None = None
+    messages: Callable[[dict[str, Any]], Generator[dict[str, Any], None, None]] | None = None
+    """Measures in this process; None: in a worker."""
+
+
+class Measured(NamedTuple):
+    """A run, and why it is not stored where it should be."""
+
+    run: Run
+    unstored: StoreError | None = None
+
+
+def measure(run: Run, session: Session) -> Measured:
+    """Return the run with all its parts measured that are not yet; one that fails costs no other.
+
+    Raises:
+        KeyboardInterrupt: or whatever else ends a process, with what was measured until then, a Run, as ``.partial``.
+    """
+    recorder = _Recorder(run, session)
+    try:
+        for number, part in enumerate(run.parts):
+            if part.status not in FINISHED:
+                recorder.measure(number, part)
+    except BaseException as error:
+        recorder.finish("interrupted")
+        error.partial = recorder.run  # type: ignore[attr-defined]
+        raise
+    recorder.finish(_status(recorder.run))
+    return Measured(recorder.run, recorder.unstored)
+
+
+def _status(run: Run) -> Status:
+    return "done" if all(part.status in ("done", "budget") for part in run.parts) else "failed"
+
+
+class _Recorder:
+    """Puts messages into the run, and into the store while that works."""
+
+    def __init__(self, run: Run, session: Session) -> None:
+        self.run = run
+        self.unstored: StoreError | None = None
+        self._session = session
+
+    def measure(self, number: int, part: Part) -> None:
+        part = replace(part, status="running", problem=None, hint=None)
+        self._put(number, part)
+        try:
+            for message in self._messages(part):
+                part = self._take(number, part, message)
+        except CnnprofError as error:
+            status: Status = "out-of-memory" if error.code == "worker-memory" else "failed"
+            part = replace(part, status=status, problem=error.message, hint=error.hint)
+        except Exception as error:  # noqa: BLE001 whatever code of the user's does costs its own part only
+            part = replace(part, status="failed", problem=str(error) or type(error).__name__)
+        except BaseException:
+            self._put(number, replace(part, status="interrupted"))
+            raise
+        self._put(number, part)
+        self._show(number, part, None)
+
+    def _messages(self, part: Part) -> Iterator[Message]:
+        with closing(self._source(request(self.run, part))) as found:
+            for said in found:
+                yield from_json(json.dumps(said), Message)
+
+    def _source(self, asked: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
+        if self._session.messages is not None:
+            return self._session.messages(asked)
+        return worker.stream(
+            TARGET, asked, python=self.run.python or sys.executable, deadline_s=self._session.deadline_s
+        )
+
+    def _take(self, number: int, part: Part, message: Message) -> Part:
+        head = {name: value for name in _HEAD if (value := getattr(message, name)) is not None}
+        if head:
+            _check_same(part, head.get("environment"))
+            part = replace(part, **head)
+            self._put(number, part)
+        part = self._add(number, part, message)
+        self._show(number, part, message.progress)
+        return part
+
+    def _add(self, number: int, part: Part, message: Message) -> Part:
+        if message.forwards:
+            self._store(lambda writer: writer.forwards(number, message.forwards))
+            part = replace(part, forwards=(*part.forwards, *message.forwards))
+        if (temperature := message.temperature) is not None:
+            self._store(lambda writer: writer.temperature(number, temperature))
+            part = replace(part, temperatures=(*part.temperatures, temperature))
+        if (memory := message.memory) is not None:
+            self._store(lambda writer: writer.memory(number, memory))
+            part = replace(part, memory=memory)
+        self._keep(number, part)
+        return part
+
+    def _put(self, number: int, part: Part) -> None:
+        self._keep(number, part)
+        self._store(lambda writer: writer.part(number, replace(part, forwards=(), temperatures=(), memory=None)))
+
+    def _keep(self, number: int, part: Part) -> None:
+        parts = (*self.run.parts[:number], part, *self.run.parts[number + 1 :])
+        self.run = replace(self.run, parts=parts)
+
+    def finish(self, status: Status) -> None:
+        self.run = replace(self.run, status=status)
+        self._store(lambda writer: writer.finish(status))
+
+    def _store(self, write: Callable[[RunWriter], None]) -> None:
+        """Store, until that fails once: what is measured then is still there to be printed."""
+        if self._session.writer is None or self.unstored is not None:
+            return
+        try:
+            write(self._session.writer)
+        except StoreError as error:
+            self.unstored = error
+
+    def _show(self, number: int, part: Part, progress: Progress | None) -> None:
+        if self._session.watcher is not None:
+            self._session.watcher.show(number, part, progress)
+
+
+def request(run: Run, part: Part) -> dict[str, Any]:
+    """Return what a worker is asked, as JSON can hold it."""
+    setting = part.setting
+    asked = {
+        "device": setting.device,
+        "plan": [run.budget_s, run.interval, run.temperature, setting.seed],
+        "earlier": _earlier(part),
+    }
+    if part.script is not None:
+        return asked | {"script": part.script} | _predicted(part)
+    return asked | {
+        "setting": to_json(setting).decode(),
+        "graph": to_json(part.graph).decode(),
+        "source": part.source,
+    }
+
+
+def _predicted(part: Part) -> dict[str, Any]:
+    """Return what the fake device makes times of: name, MACs and bytes of each layer that runs, and the peak."""
+    trains = part.setting.mode == "training"
+    rows = [] if part.analysis is None else [row for row in part.analysis.rows if trains or row.when == "always"]
+    peak = 0 if part.analysis is None else part.analysis.memory.peak_bytes
+    return {
+        "rows": [[row.name, row.macs, row.read_bytes + row.write_bytes] for row in rows],
+        "peak_bytes": peak,
+        "trains": trains,
+    }
+
+
+def _earlier(part: Part) -> dict[str, Any]:
+    attempts = [each.attempt for each in part.forwards]
+    return {
+        "forwards": [_plain(each) for each in part.forwards],
+        "alone": [each.layer for each in part.temperatures],
+        "memory": part.memory is not None,
+        "attempt": max(attempts, default=-1) + 1,
+    }
+
+
+def _plain(forward: Forward) -> dict[str, Any]:
+    names = ("kind", "wall_ns", "cpu_ns", "others", "warm_up")
+    return {name: getattr(forward, name) for name in names}
+
+
+def _check_same(part: Part, environment: dict[str, Any] | None) -> None:
+    """Raise UsageError where samples of another machine would join those of this one."""
+    if environment is None or not part.forwards:
+        return
+    for name in _SAME:
+        was, now = part.environment.get(name), environment.get(name)
+        if was != now:
+            raise UsageError(
+                f"it was measured with {name} {was} and cannot go on with {now}: two machines make no one figure",
+                hint="profile it anew",
+                code="other-machine",
+            )
