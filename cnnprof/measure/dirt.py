@@ -21,9 +21,12 @@ SPARE_CPUS = 0.05
 class Timed(Protocol):
     """What is judged: a ``Forward``, or anything with its fields."""
 
-    wall_ns: int
-    cpu_ns: int
-    others: float | None
+    @property
+    def wall_ns(self) -> int: ...
+    @property
+    def cpu_ns(self) -> int: ...
+    @property
+    def others(self) -> float | None: ...
 
 
 def dirty(forward: Timed, environment: Mapping[str, Any]) -> bool | None:

@@ -164,7 +164,8 @@ def _dip_limit(count: int) -> float:
         return _DIP_LIMITS[-1]
     # Between two sizes sqrt(n)·dip is close to a line in 1/sqrt(n).
     low, high = _DIP_SIZES[at - 1], _DIP_SIZES[at]
-    part = (low**-0.5 - count**-0.5) / (low**-0.5 - high**-0.5)
+    scale = [1 / math.sqrt(size) for size in (low, count, high)]
+    part = (scale[0] - scale[1]) / (scale[0] - scale[2])
     return _DIP_LIMITS[at - 1] + part * (_DIP_LIMITS[at] - _DIP_LIMITS[at - 1])
 
 

@@ -32,7 +32,9 @@ class LayerTime(Plain, frozen=True, kw_only=True):
     calls: int = 0
     """Times it runs in one forward; the time is of all of them."""
     below_resolution: bool = False
-    """True where the time is less than five times what its marks cost."""
+    """True where the time is less than five times what its marks cost: then it is shown as less than that."""
+    resolution_s: float | None = None
+    """Those five times; None where the row has no marks."""
     hot: Estimate | None = None
     """By itself, over and over: all in the caches."""
     cold: Estimate | None = None

@@ -1,0 +1,295 @@
+"""Reasons to trust figures less, each with what it means for them and what this user can still try.
+
+A doubt is a function in ``CATALOGUE``; its hint knows what was asked for already, and does not ask for it again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from cnnprof.measure.protocol import FEWEST_CLEAN, MOST_FORWARDS
+from cnnprof.measure.samples import Samples
+from cnnprof.measure.statistics import median
+from cnnprof.model.profile import Doubt, Estimate, LayerTime, Profile
+from cnnprof.model.run import Part
+
+OFTEN = 0.1
+"""Of the forwards: fewer dirty ones are left out without a word besides their number."""
+OPEN = 0.05
+"""Of the whole: what layers and glue may leave unexplained."""
+HEAVY = 0.08
+"""Of the whole: what marks may cost; measured, they cost 0 to 2 % of large networks and to 8 % of MobileNetV2."""
+MATTERS = 0.01
+"""Of the layers' time: what is less is no reason to doubt a table."""
+FULL = 0.9
+"""Of the memory: beyond, the system begins to swap."""
+_NAMED = 3
+
+
+class Digest(NamedTuple):
+    """What there is to doubt."""
+
+    part: Part
+    profile: Profile
+    """Without doubts."""
+    ends: Samples
+    marked: Samples
+    budget_s: float | None
+    interval: float
+
+    @property
+    def measured(self) -> tuple[tuple[str, Samples], ...]:
+        """The passes that there are samples of."""
+        return tuple((name, found) for name, found in (("E", self.ends), ("L", self.marked)) if found.taken)
+
+
+def doubts(digest: Digest) -> tuple[Doubt, ...]:
+    """Return every doubt that there is reason for, in the order of the catalogue."""
+    return tuple(found for each in CATALOGUE if (found := each(digest)) is not None)
+
+
+def _percent(part: float) -> str:
+    return f"{100 * part:.1f} %"
+
+
+def _many(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _longer(digest: Digest) -> str:
+    return "a larger --budget" if digest.budget_s is None else f"--budget {2 * digest.budget_s:g}s"
+
+
+def _larger_batch(digest: Digest) -> str:
+    return f"a larger batch takes longer per layer: --batch {8 * digest.part.setting.batch}"
+
+
+# How it ended
+
+
+def _ended(digest: Digest) -> Doubt | None:
+    part = digest.part
+    kept = "what was measured before is shown" if digest.measured else "nothing was measured"
+    if part.status == "out-of-memory":
+        hint = (
+            f"--batch {part.setting.batch // 2}" if part.setting.batch > 1 else "a smaller --input, or another --dtype"
+        )
+        return Doubt(code="out-of-memory", message=f"the memory did not suffice; {kept}", hint=part.hint or hint)
+    if part.status == "failed":
+        why = part.problem or "the measuring process ended"
+        return Doubt(code="failed", message=f"{why}; {kept}", hint=part.hint)
+    if part.status in ("interrupted", "running"):
+        how = "was interrupted" if part.status == "interrupted" else "has not ended"
+        hint = "cnnprof profile --resume goes on"
+        return Doubt(code="unfinished", message=f"measuring {how}; {kept}", hint=hint)
+    return None
+
+
+def _impossible(digest: Digest) -> Doubt | None:
+    count = digest.ends.impossible + digest.marked.impossible
+    if not count:
+        return None
+    message = f"{_many(count, 'forward')} had a time of 0 or below, or lacked marks: left out, the clock is to blame"
+    return Doubt(code="impossible-times", message=message, hint="measure again; a virtual machine's clock may jump")
+
+
+# Who else was busy
+
+
+def _dirty(digest: Digest) -> Doubt | None:
+    of = [found for _, found in digest.measured]
+    dirty, taken = sum(len(each.dirty) for each in of), sum(each.taken for each in of)
+    if not dirty:
+        return None
+    who = f"something else ran during {dirty} of {_many(taken, 'forward')}{_others(of)}"
+    quiet = "end other programs, or measure on CPUs of its own: taskset -c 0 cnnprof profile …"
+    if any(not each.clean for each in of):
+        names = " and ".join(name for name, each in digest.measured if not each.clean)
+        message = f"{who}, and none of pass {names} was undisturbed: times are too long by an unknown part"
+        return Doubt(code="all-dirty", message=message, hint=quiet)
+    if dirty <= OFTEN * taken:
+        return None
+    message = f"{who}: they are left out, the others may have lost their caches"
+    return Doubt(code="some-dirty", message=message, hint=quiet)
+
+
+def _others(of: Sequence[Samples]) -> str:
+    known = [each.others for found in of for each in found.dirty if each.others is not None]
+    busy = median(known) if known else 0.0
+    return f" (other processes used {busy:.1f} CPUs)" if busy >= OFTEN else ""
+
+
+def _unjudged(digest: Digest) -> Doubt | None:
+    if not digest.measured or any(found.judged for _, found in digest.measured):
+        return None
+    message = "nothing here says whether other programs were busy: disturbed forwards are not left out"
+    return Doubt(code="load-unknown", message=message, hint=_one_thread(digest))
+
+
+def _threads(digest: Digest) -> Doubt | None:
+    threads = digest.profile.threads
+    if not digest.measured or threads is None or threads <= 1:
+        return None
+    message = (
+        f"{threads} threads: their CPU time means nothing, because they spin while they wait, so that disturbed "
+        "forwards are told by the load of other processes alone"
+    )
+    return Doubt(code="threads-many", message=message, hint=_one_thread(digest))
+
+
+def _one_thread(digest: Digest) -> str | None:
+    if digest.part.setting.threads is None:
+        return "--threads 1 measures what one core does, and tells exactly"
+    return None
+
+
+def _oversubscribed(digest: Digest) -> Doubt | None:
+    threads, cores = digest.profile.threads, digest.part.environment.get("cores")
+    if threads is None or cores is None or threads <= cores:
+        return None
+    message = f"{threads} threads share {_many(cores, 'core')}: they wait for each other"
+    return Doubt(code="oversubscribed", message=message, hint=f"--threads {cores}")
+
+
+def _governor(digest: Digest) -> Doubt | None:
+    governor = digest.part.environment.get("governor")
+    if governor in (None, "performance"):
+        return None
+    message = f"the CPU's frequency follows its load (governor {governor}): a time depends on what ran before"
+    return Doubt(code="governor", message=message, hint="cpupower frequency-set --governor performance, as root")
+
+
+def _memory(digest: Digest) -> Doubt | None:
+    memory, there = digest.part.memory, digest.part.environment.get("memory_bytes")
+    if memory is None or not there or memory.peak_bytes <= FULL * there:
+        return None
+    message = f"the network needs {_percent(memory.peak_bytes / there)} of the memory: what is swapped out takes longer"
+    return Doubt(code="memory-tight", message=message, hint="a smaller --batch")
+
+
+# How well it is known
+
+
+def _few(digest: Digest) -> Doubt | None:
+    few = [(name, len(found.used)) for name, found in digest.measured if len(found.used) < FEWEST_CLEAN]
+    if not few:
+        return None
+    counts = " and ".join(f"{count} of pass {name}" for name, count in few)
+    message = f"only {counts}: an interval of so few forwards is wide, and two groups of times cannot be seen"
+    return Doubt(code="too-few-samples", message=message, hint=_longer(digest))
+
+
+def _wide(digest: Digest) -> Doubt | None:
+    found = digest.profile.whole
+    if found is None or found.n < FEWEST_CLEAN or _half(found) <= digest.interval:
+        return None
+    message = f"the whole is known to ± {_percent(_half(found))}, and ± {_percent(digest.interval)} was asked for"
+    if found.n + found.dirty >= MOST_FORWARDS:
+        return Doubt(
+            code="interval-wide",
+            message=f"{message}: {found.n} forwards differ too much",
+            hint="more time would not help; a quieter machine does",
+        )
+    return Doubt(code="interval-wide", message=f"{message}: the budget ended first", hint=_longer(digest))
+
+
+def _half(found: Estimate) -> float:
+    return (found.high_s - found.low_s) / 2 / found.median_s
+
+
+def _not_steady(digest: Digest) -> Doubt | None:
+    if digest.part.steady is not False:
+        return None
+    message = "times still changed when warm-up had to end: the first ones are too long"
+    return Doubt(code="not-steady", message=message, hint=_longer(digest))
+
+
+def _bimodal_total(digest: Digest) -> Doubt | None:
+    found = digest.profile.whole
+    if found is None or not found.bimodal:
+        return None
+    message = "forwards fall into two groups of times: the median may lie in either, and jump between runs"
+    return Doubt(code="bimodal-total", message=message, hint="the run's samples show both: cnnprof runs export")
+
+
+def _bimodal_layers(digest: Digest) -> Doubt | None:
+    whole = _layers_s(digest)
+    names = [name for name, time in _times(digest.profile.layers) if time.bimodal and time.median_s > MATTERS * whole]
+    if not names:
+        return None
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    message = f"two groups of times in {', '.join(names[:_NAMED])}{more}: the median may lie in either"
+    return Doubt(code="bimodal-layers", message=message, hint=_longer(digest))
+
+
+def _times(layers: Sequence[LayerTime]) -> Iterator[tuple[str, Estimate]]:
+    return ((each.name, each.time) for each in layers if each.time is not None)
+
+
+def _layers_s(digest: Digest) -> float:
+    return math.fsum(time.median_s for _, time in _times(digest.profile.layers))
+
+
+def _resolution(digest: Digest) -> Doubt | None:
+    below = [each for each in digest.profile.layers if each.below_resolution]
+    whole = _layers_s(digest)
+    most = math.fsum(each.resolution_s or 0.0 for each in below)
+    if not below or most <= MATTERS * whole:
+        return None
+    known = math.fsum(each.time.median_s for each in below if each.time is not None)
+    share = _percent(known / whole) if whole else "all"
+    message = (
+        f"{_many(len(below), 'layer')}, together {share} of the layers' time, take less than five times what measuring "
+        "them costs: their times are bounds"
+    )
+    return Doubt(code="below-resolution", message=message, hint=_larger_batch(digest))
+
+
+# Whether it adds up
+
+
+def _open(digest: Digest) -> Doubt | None:
+    ledger = digest.profile.ledger
+    if ledger is None or abs(ledger.unexplained_share) <= OPEN:
+        return None
+    share = _percent(abs(ledger.unexplained_share))
+    if ledger.unexplained_s > 0:
+        message = f"{share} of the forward is in no layer and no gap: layers' times are too short to add up to it"
+    else:
+        message = f"layers and gaps take {share} more than the forward without marks: their times are too long"
+    return Doubt(code="ledger-open", message=message, hint=_longer(digest))
+
+
+def _heavy(digest: Digest) -> Doubt | None:
+    ledger = digest.profile.ledger
+    if ledger is None or ledger.marks_s <= HEAVY * ledger.end_to_end.median_s:
+        return None
+    share = _percent(ledger.marks_s / ledger.end_to_end.median_s)
+    message = f"the marks between layers make the forward {share} longer: times of small layers are uncertain"
+    return Doubt(code="marks-heavy", message=message, hint=_larger_batch(digest))
+
+
+def _values(digest: Digest) -> Doubt | None:
+    found = digest.part.output_std
+    if not digest.measured or digest.part.status not in ("done", "budget"):
+        return None  # the output is looked at in the end
+    if found is not None and math.isfinite(found) and found > 0:
+        return None
+    says = "all values of the output are alike" if found == 0 else "the output is not finite"
+    message = f"{says}: computing on such values may be faster or slower than on real ones"
+    half = digest.part.setting.dtype in ("float16", "bfloat16")
+    return Doubt(code="no-real-values", message=message, hint="--dtype float32" if half else None)
+
+
+CATALOGUE: tuple[Callable[[Digest], Doubt | None], ...] = (
+    _ended, _values, _impossible, _dirty, _unjudged, _oversubscribed, _memory, _few, _not_steady, _wide, _bimodal_total,
+    _open, _heavy, _bimodal_layers, _resolution, _threads, _governor,
+)  # fmt: skip
+"""Every doubt, the gravest first."""
+CODES = (
+    "out-of-memory", "failed", "unfinished", "no-real-values", "impossible-times", "all-dirty", "some-dirty",
+    "load-unknown", "oversubscribed", "memory-tight", "too-few-samples", "not-steady", "interval-wide", "bimodal-total",
+    "ledger-open", "marks-heavy", "bimodal-layers", "below-resolution", "threads-many", "governor",
+)  # fmt: skip
