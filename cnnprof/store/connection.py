@@ -31,8 +31,9 @@ _SETTINGS = (
     "PRAGMA synchronous = EXTRA",
     "PRAGMA foreign_keys = ON",
 )
+_READING = ("PRAGMA query_only = ON",)
 _SALVAGING = (
-    "PRAGMA query_only = ON",
+    *_READING,
     "PRAGMA writable_schema = ON",  # without it, a file shorter than it was is not read at all
 )
 
@@ -85,6 +86,8 @@ class Connection:
             raise self._newer()
         if self._version() < schema.VERSION:
             self._upgrade()
+        if not self.write:
+            self._set(_READING)
 
     def _version(self) -> int:
         """Return the version of the database, 0 of an empty one."""

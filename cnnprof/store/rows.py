@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
-from cnnprof.model.analysis import Analysis
 from cnnprof.model.plain import Plain, replace
 from cnnprof.model.records import decode, encode
 from cnnprof.model.run import Forward, MeasuredMemory, Part, Run, Temperature
@@ -16,7 +15,7 @@ from cnnprof.store.owner import Owner, is_alive
 T = TypeVar("T")
 
 RUNS = "number, id, head, crc, writer, touched"
-PARTS = "key, run, number, head, crc, analysis, analysis_crc"
+PARTS = "key, run, number, head, crc, network, network_crc"
 RECORDS = "key, part, kind, data, crc"
 KINDS: dict[str, type[Plain]] = {
     "forward": Forward, "warm-up": Forward, "temperature": Temperature, "memory": MeasuredMemory,
@@ -63,8 +62,8 @@ class PartRow(NamedTuple):
     number: int
     head: str
     crc: int
-    analysis: str | None
-    analysis_crc: int | None
+    network: str
+    network_crc: int
 
 
 class RecordRow(NamedTuple):
@@ -92,7 +91,7 @@ def checksum(text: str) -> int:
     return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
 
-def unsealed(text: str, crc: int | None, kind: type[T]) -> T:
+def unsealed(text: str, crc: int, kind: type[T]) -> T:
     """Return the record of a text.
 
     Raises:
@@ -125,10 +124,11 @@ def run_head(row: RunRow) -> Run:
     return unsealed(row.head, row.crc, Run)
 
 
-def part_head(part: Part) -> tuple[str, int, str | None, int | None]:
-    """Return the head of a part and its analysis, each with its checksum; samples have rows of their own."""
-    head = sealed(replace(part, analysis=None, forwards=(), temperatures=()))
-    return (*head, *((None, None) if part.analysis is None else sealed(part.analysis)))
+def part_texts(part: Part) -> tuple[str, int, str, int]:
+    """Return the head of a part and its network, each with its checksum; samples have rows of their own."""
+    head = replace(part, graph=None, analysis=None, forwards=(), temperatures=())
+    network = Part(model=part.model, setting=part.setting, graph=part.graph, analysis=part.analysis)
+    return *sealed(head), *sealed(network)
 
 
 def record(part: int, measured: Plain) -> tuple[int, str, str, int]:
@@ -167,15 +167,16 @@ def _part(row: PartRow, measured: Iterable[Plain], report: Report) -> Part | Non
         report(f"part {row.number}: {damage}; its samples are lost with it")
         return None
     try:
-        analysis = None if row.analysis is None else unsealed(row.analysis, row.analysis_crc, Analysis)
+        network = unsealed(row.network, row.network_crc, Part)
     except Damage as damage:
-        report(f"analysis of part {row.number}: {damage}")
-        analysis = None
+        report(f"network of part {row.number}: {damage}; its graph and analysis are lost")
+        network = part
     everything = list(measured)
     memories = [each for each in everything if isinstance(each, MeasuredMemory)]
     return replace(
         part,
-        analysis=analysis,
+        graph=network.graph,
+        analysis=network.analysis,
         forwards=tuple(each for each in everything if isinstance(each, Forward)),
         temperatures=tuple(each for each in everything if isinstance(each, Temperature)),
         memory=memories[-1] if memories else part.memory,

@@ -20,15 +20,15 @@ UPGRADES: tuple[tuple[str, ...], ...] = (
             writer TEXT,
             touched INTEGER NOT NULL
         ) STRICT""",
-        # head: the Part without samples and analysis, which is ten times as long and has a column of its own.
+        # head: the Part without samples, graph and analysis; those two are ten times as long and have their own column.
         """CREATE TABLE parts (
             key INTEGER PRIMARY KEY,
             run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
             number INTEGER NOT NULL,
             head TEXT NOT NULL,
             crc INTEGER NOT NULL,
-            analysis TEXT,
-            analysis_crc INTEGER,
+            network TEXT NOT NULL,
+            network_crc INTEGER NOT NULL,
             UNIQUE (run, number)
         ) STRICT""",
         """CREATE TABLE records (

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from cnnprof.model.run import Part
 
 _PUT = """
-    INSERT INTO parts (run, number, head, crc, analysis, analysis_crc) VALUES (?, ?, ?, ?, ?, ?)
+    INSERT INTO parts (run, number, head, crc, network, network_crc) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (run, number) DO UPDATE SET
-    head = excluded.head, crc = excluded.crc, analysis = excluded.analysis, analysis_crc = excluded.analysis_crc
+    head = excluded.head, crc = excluded.crc, network = excluded.network, network_crc = excluded.network_crc
 """
 _SAMPLES = """
     SELECT count(*) FROM records JOIN parts ON records.part = parts.key WHERE parts.run = ? AND kind = 'forward'
@@ -63,7 +63,7 @@ def parts(db: sqlite3.Connection, run: int) -> list[PartRow]:
 
 
 def part_heads(db: sqlite3.Connection, run: int) -> list[tuple[str, int]]:
-    """Return the heads of a run's parts and their checksums, without their long analyses."""
+    """Return the heads of a run's parts and their checksums, without their long networks."""
     return db.execute("SELECT head, crc FROM parts WHERE run = ? ORDER BY number", (run,)).fetchall()
 
 
@@ -81,7 +81,7 @@ def records(db: sqlite3.Connection, part: int) -> list[RecordRow]:
 
 def put_part(db: sqlite3.Connection, run: int, number: int, part: Part) -> None:
     """Add or replace the head of a part; what was measured of it stays."""
-    db.execute(_PUT, (run, number, *rows.part_head(part)))
+    db.execute(_PUT, (run, number, *rows.part_texts(part)))
 
 
 def append(db: sqlite3.Connection, run: int, number: int, measured: Iterable[Plain]) -> None:
