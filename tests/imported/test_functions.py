@@ -57,6 +57,7 @@ LAYERS = {
     "a number behind": (lambda _, x: x / 2, "div"),
     "a multiple": (lambda _, x: torch.add(x, x, alpha=2), "torch.add"),
     "a scale per channel": (lambda self, x: x * self.scale, "layerscale"),
+    "norm": (lambda _, x: torch.linalg.vector_norm(x, dim=(2, 3)), "torch.vector_norm"),
     "roll": (lambda _, x: x.roll((1, 1), (2, 3)), "roll"),
     "pixel_shuffle": (lambda _, x: functional.pixel_unshuffle(x, 2), "pixelunshuffle"),
     "maximum": (lambda _, x: torch.max(x, x * 2), "torch.maximum"),

@@ -14,7 +14,7 @@ _NAMES = {
     "floordiv": "floor_divide", "rfloordiv": "floor_divide", "mod": "remainder", "multiply": "mul", "subtract": "sub",
     "divide": "div", "true_divide": "div", "concat": "cat", "concatenate": "cat", "iand": "and_", "ior": "or_",
     "mm": "matmul", "bmm": "matmul", "absolute": "abs", "clip": "clamp", "invert": "bitwise_not", "negative": "neg",
-    "rand": "and", "ror": "or",
+    "rand": "and", "ror": "or", "linalg_vector_norm": "vector_norm",
 }  # fmt: skip
 """Python's operators and torch's synonyms, by the name that is used here."""
 
