@@ -128,7 +128,7 @@ def export(run: str, store: str | None, output: str | None, *, quiet: bool) -> i
     found = targets([output or STDOUT], None, {".json": "json"}, "json")
     exported, problems = readable_run(run, store)
     for problem in problems:
-        say(f"not all of {exported.id} can be read: {problem}")
+        say(f"the store is damaged, and {exported.id} may not be whole: {problem}")
     code = deliver(found, lambda _: to_json(exported), quiet=quiet)
     return code or (PARTIAL if problems else 0)
 

@@ -127,7 +127,8 @@ class Connection:
             try:
                 self._waiting("SELECT count(*) FROM sqlite_schema")
                 yield self._db
-                self._db.execute("COMMIT")
+                # A reader has nothing to commit, and could not where it met a damaged page.
+                self._db.execute("COMMIT" if write else "ROLLBACK")
             except BaseException:
                 with suppress(sqlite3.Error):  # what cannot be undone now is undone by whoever opens it next
                     self._db.execute("ROLLBACK")

@@ -67,7 +67,7 @@ def verify(path: Path) -> Verification:
     if not path.exists():
         return Verification((), 0, ())
     findings: list[Finding] = []
-    contents = _contents(path, findings)
+    contents = _contents(path, findings, pages=True)
     samples = 0
     for row in contents.runs:
         told: list[str] = []
@@ -102,14 +102,15 @@ def salvage(path: Path, choose: Callable[[list[str]], str]) -> tuple[Run, list[s
         raise damaged(path, f"{chosen}: {damage}") from damage
 
 
-def _contents(path: Path, findings: list[Finding]) -> _Contents:
+def _contents(path: Path, findings: list[Finding], *, pages: bool = False) -> _Contents:
     def report(message: str) -> None:
         findings.append(Finding(None, message))
 
     connection = Connection(path, write=False, salvage=True)
     try:
         with connection.transaction(write=False) as db:
-            _check_pages(db, report)
+            if pages:
+                _check_pages(db, report)
             runs = [RunRow(*row) for row in _readable(db, "runs", rows.RUNS, report)]
             parts = [PartRow(*row) for row in _readable(db, "parts", rows.PARTS, report)]
             records = [RecordRow(*row) for row in _readable(db, "records", rows.RECORDS, report)]
@@ -137,9 +138,10 @@ def _check_pages(db: sqlite3.Connection, report: Callable[[str], None]) -> None:
     if version != schema.VERSION:
         report(f"it is of version {version}, and this cnnprof knows version {schema.VERSION}")
     try:
-        for (problem,) in db.execute(f"PRAGMA integrity_check({_SHOWN})"):
-            if problem != "ok":
-                report(" ".join(problem.split()))
+        for (problems,) in db.execute(f"PRAGMA integrity_check({_SHOWN})").fetchall():
+            for problem in problems.splitlines():
+                if problem != "ok" and not problem.startswith("***"):
+                    report(problem)
     except sqlite3.DatabaseError as error:
         report(str(error))
 
