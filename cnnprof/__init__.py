@@ -1,7 +1,7 @@
 """cnnprof: what a convolutional network costs, from one declarative specification.
 
-``cnnprof.analyze("vgg16")`` counts; ``cnnprof.build`` makes the real module; ``cnnprof.zoo()`` lists the networks;
-``cnnprof.load`` gives the graph.
+``cnnprof.analyze("vgg16")`` counts; ``cnnprof.build`` makes the real module; ``cnnprof.profile`` measures it;
+``cnnprof.zoo()`` lists the networks; ``cnnprof.load`` gives the graph.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
         zoo,
         zoo_entries,
     )
+    from cnnprof.api.profiling import profile
     from cnnprof.errors import CnnprofError, LayerError, SpecError, UsageError
     from cnnprof.model.analysis import Analysis
     from cnnprof.model.claims import Claim, Erratum, Ledger
     from cnnprof.model.conventions import Conventions
     from cnnprof.model.explanation import Explanation
     from cnnprof.model.graph import Graph
+    from cnnprof.model.run import Run
     from cnnprof.model.transfer_learning import TransferLearning
     from cnnprof.model.validation import Figure, Validation
     from cnnprof.stored import load_run, runs
@@ -42,6 +44,7 @@ _HOMES = {
     "explain": "cnnprof.api", "Explanation": "cnnprof.model.explanation",
     "Claim": "cnnprof.model.claims", "Erratum": "cnnprof.model.claims", "Ledger": "cnnprof.model.claims",
     "transfer_learning": "cnnprof.api", "TransferLearning": "cnnprof.model.transfer_learning",
+    "profile": "cnnprof.api.profiling", "Run": "cnnprof.model.run",
     "validate": "cnnprof.api", "Figure": "cnnprof.model.validation", "Validation": "cnnprof.model.validation",
     "Analysis": "cnnprof.model.analysis", "Graph": "cnnprof.model.graph",
     "load_run": "cnnprof.stored", "runs": "cnnprof.stored",
@@ -68,7 +71,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "Analysis", "Claim", "CnnprofError", "Conventions", "Erratum", "Explanation", "Figure", "Graph", "LayerError",
-    "Ledger", "SpecError", "TransferLearning", "UsageError", "Validation", "ZooEntry", "__version__", "analyze",
-    "build", "claims", "conventions", "errata", "explain", "load", "load_run", "runs", "transfer_learning",
-    "validate", "zoo", "zoo_entries",
+    "Ledger", "Run", "SpecError", "TransferLearning", "UsageError", "Validation", "ZooEntry", "__version__", "analyze",
+    "build", "claims", "conventions", "errata", "explain", "load", "load_run", "profile", "runs",
+    "transfer_learning", "validate", "zoo", "zoo_entries",
 ]  # fmt: skip

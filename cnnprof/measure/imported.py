@@ -1,7 +1,7 @@
 """Networks that are code, made ready to run: marks around the layers that their graph has. Runs in a worker.
 
-A module that is a layer gets another ``forward`` with marks, for as long as pass L needs it. A hook would cost more, and
-attention takes another path through its code where it sees one. What is called as a function is seen by torch's
+A module that is a layer gets another ``forward`` with marks, for as long as pass L needs it. A hook would cost more,
+and attention takes another path through its code where it sees one. What is called as a function is seen by torch's
 function mode, which counts calls: a forward that was watched once says which call is which row.
 """
 

@@ -244,8 +244,8 @@ def _no_grad() -> Any:
     return torch.no_grad()
 
 
-class _Arrived(BaseException):  # noqa: N818 no error: it ends a forward, and nothing in between may take it for one
-    """A layer was reached."""
+class _Arrived(BaseException):
+    """A layer was reached: no error, and nothing in between may take it for one."""
 
 
 def _arriving(module: Any, part: torch.nn.Module, number: int, inputs: Sequence[torch.Tensor]) -> tuple[Any, Any]:

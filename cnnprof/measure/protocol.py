@@ -109,7 +109,7 @@ class _Loop:
     # -- warm-up
 
     def warm_up(self) -> Iterator[dict[str, Any]]:
-        """Run pass E until its times no longer change. Of each round the first forward is kept, to show how they did."""
+        """Run pass E until its times no longer change; the first forward of each round is kept, to show how they did."""
         levels: list[float] = []
         count, settled = 0, False
         while not settled and not (count > 1 and self._elapsed_s() > WARM_UP_SHARE * self._plan.budget_s):

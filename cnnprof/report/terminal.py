@@ -6,19 +6,21 @@ network to analyse. Names never reach it as markup: ``[/]`` and ``[link=…]`` a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from cnnprof.report import plain
 from cnnprof.report.base import Report, Screen
 from cnnprof.report.cells import visible
+from cnnprof.units import duration
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions
+    from rich.console import Console, ConsoleOptions, RenderableType
     from rich.text import Text
 
     from cnnprof.model.analysis import Analysis
+    from cnnprof.model.run import Part, Progress
 
 _STYLES = {
     "title": "bold", "header": "bold", "rule": "dim", "heading": "bold cyan", "fold": "cyan", "rest": "italic",
@@ -104,3 +106,51 @@ def progress(stream: TextIO | None, count: int) -> Iterator[Callable[[str], None
             began.append(name)
 
         yield advance
+
+
+class LiveParts:
+    """Parts of a run as they are measured: a line each with its samples and median so far, and a bar with time left.
+
+    Drawn when a part is shown, and never in between: nothing of it runs while a worker measures.
+    """
+
+    def __init__(self, stream: TextIO, names: Sequence[str]) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._lines: list[tuple[str, ...]] = [(visible(name), "", "", "") for name in names]
+        self._bar: tuple[float, float] | None = None
+        self._live = Live(console=Console(file=stream), transient=True, auto_refresh=False)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, number: int, part: Part, progress: Progress | None) -> None:
+        """Draw a part's line anew."""
+        times = sorted(each.wall_ns for each in part.forwards if each.kind == "E" and not each.warm_up)
+        middle = duration(times[len(times) // 2] / 1e9) if times else ""
+        doing = part.status if progress is None else progress.doing
+        self._lines[number] = (self._lines[number][0], doing, f"{len(times)} forwards" if times else "", middle)
+        self._bar = None if progress is None else (progress.elapsed_s, progress.of_s)
+        self._live.update(self._drawn(), refresh=True)
+
+    def _drawn(self) -> RenderableType:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table.grid(padding=(0, 2))
+        for line in self._lines:
+            table.add_row(*map(Text, line))
+        if self._bar is None:
+            return table
+        elapsed_s, of_s = self._bar
+        left = Text(f"at most {max(0.0, of_s - elapsed_s):.0f} s left")
+        row = Table.grid(padding=(0, 2))
+        row.add_row(ProgressBar(total=of_s, completed=min(elapsed_s, of_s), width=40), left)
+        return Group(table, row)

@@ -1,0 +1,245 @@
+"""``cnnprof profile``: how long every layer takes."""
+
+from __future__ import annotations
+
+import re
+import sys
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from cnnprof.cli.commands import Command
+from cnnprof.cli.parameters import announce, complete_model, names, numbers, settings
+from cnnprof.errors import CnnprofError, UsageError
+from cnnprof.report import FORMATS, SUFFIXES, render
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cnnprof.cli.attempts import Attempts
+    from cnnprof.cli.output import Target
+    from cnnprof.measure.session import Measured, Session
+    from cnnprof.model.run import Part, Run
+
+PARTIAL = 4
+FAILED = 2
+_SECONDS = {"": 1, "s": 1, "ms": 1e-3, "m": 60, "min": 60, "h": 3600}
+
+
+class Options(NamedTuple):
+    """The command line, parsed."""
+
+    models: tuple[str, ...]
+    devices: tuple[str, ...]
+    batches: tuple[int, ...]
+    dtypes: tuple[str, ...]
+    sizes: tuple[str, ...]
+    settings: tuple[str, ...]
+    freeze: tuple[str, ...]
+    channels_last: bool
+    threads: int | None
+    compiled: bool
+    training: Any
+    temperature: bool
+    budget: float
+    interval: float
+    python: str | None
+    store: str | None
+    unstored: bool
+    resume: str | None
+    depth: int | None
+    columns: tuple[str, ...] | None
+    sort: str | None
+    top: int | None
+    chosen: str | None
+    outputs: tuple[str, ...]
+    quiet: bool
+
+
+def _seconds(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
+    """Return the seconds in ``30s``, ``500ms``, ``2m``."""
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-z]*)", value)
+    if found is None or found[2] not in _SECONDS or not float(found[1]):
+        raise click.BadParameter(f"{value!r} is no time such as 30s, 500ms or 2m")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def _share(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
+    """Return the fraction in ``2%``."""
+    found = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)\s*%", value)
+    if found is None or not 0 < float(found[1]) <= 100:  # noqa: PLR2004 a whole, in hundredths
+        raise click.BadParameter(f"{value!r} is no share such as 2%")
+    return float(found[1]) / 100
+
+
+@click.command(cls=Command)
+@click.argument("models", nargs=-1, metavar="MODEL...", shell_complete=complete_model)
+@click.option("--device", "devices", multiple=True, metavar="DEVICE", help="cpu; fake or fake:FILE.json. Repeatable.")
+@click.option("--batch", "batches", callback=numbers, default="1", metavar="N,...", help="Samples per forward.")
+@click.option("--dtype", "dtypes", callback=names, default="float32", metavar="TYPE,...", help="Of all floats.")
+@click.option("--input", "sizes", multiple=True, metavar="CxHxW", help="Another input size, such as 3x224x224.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another value of a parameter.")
+@click.option("--freeze", multiple=True, metavar="GLOB", help="Layers that do not train, by their full names.")
+@click.option("--channels-last", is_flag=True, help="Lay images out as NxHxWxC in memory.")
+@click.option("--threads", type=click.IntRange(1, 4096), metavar="N", help="Of torch; by default its own number.")
+@click.option("--compile", "compiled", is_flag=True, help="Through torch.compile: layers cannot be told apart then.")
+@click.option("--training", metavar="OPTIMIZER", help="A training step, not an inference: sgd, momentum, adam.")
+@click.option("--temperature", is_flag=True, help="Also run each layer by itself, hot and with cold weights.")
+@click.option("--budget", callback=_seconds, default="30s", metavar="TIME", help="At most, for each part [30s].")
+@click.option("--interval", callback=_share, default="2%", metavar="SHARE", help="Half width that is enough [2%].")
+@click.option("--python", metavar="PATH", help="Another interpreter, whose torch is measured.")
+@click.option("--store", metavar="PATH", help="The file of runs; by default CNNPROF_STORE, else your own.")
+@click.option("--no-store", "unstored", is_flag=True, help="Do not keep the run.")
+@click.option("--resume", metavar="RUN", help="Go on with a run that was interrupted: its id, or last.")
+@click.option("--depth", type=click.IntRange(1), metavar="N", help="Add up blocks below this level of names.")
+@click.option("--columns", callback=names, metavar="A,B,...", help="The columns to show.")
+@click.option("--sort", metavar="COLUMN", help="Sort by a column, largest first.")
+@click.option("--top", type=click.IntRange(1), metavar="N", help="Show the first N lines, add up the layers left out.")
+@click.option("-f", "--format", "chosen", type=click.Choice(list(FORMATS)), help="How to print.")
+@click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", help="Write to FILE, format by its suffix.")
+@click.option("--quiet", is_flag=True, help="No progress, no names of files or runs.")
+def profile(**given: Any) -> int:
+    """Measure how long every layer of a network takes.
+
+    A MODEL is named as for "cnnprof analyze". Each model, device, dtype and batch is measured by a process of its own,
+    inside real forwards: passes without marks (E) say how long the whole takes, passes with marks between the layers
+    (L) how it is made up, and the ledger whether both agree. Inputs are random.
+
+    Every sample is stored as soon as it is taken. Ctrl-C keeps what was measured; --resume RUN goes on.
+    """
+    from cnnprof.cli.output import targets
+
+    options = Options(**given)
+    _check(options)
+    found = targets(options.outputs, options.chosen, SUFFIXES)
+    return _resume(options, found) if options.resume else _profile(options, found)
+
+
+def _check(options: Options) -> None:
+    if bool(options.models) == bool(options.resume):
+        raise UsageError(
+            "profile needs a model" if not options.models else "--resume goes on with its own models",
+            hint="cnnprof profile vgg16, or cnnprof profile --resume last",
+        )
+    if options.unstored and (options.store or options.resume):
+        raise UsageError("--no-store: with --store or --resume there is a store")
+
+
+def _profile(options: Options, found: Sequence[Target]) -> int:
+    from cnnprof.api import profiling
+    from cnnprof.cli.attempts import Attempts
+
+    wanted = profiling.settings_of(
+        options.devices or ("cpu",), options.dtypes, options.batches, channels_last=options.channels_last,
+        threads=options.threads, compiled=options.compiled, training=options.training,
+    )  # fmt: skip
+    profiling.check(wanted, options.budget, options.interval, python=options.python)
+    attempts = Attempts()
+    parts = _parts(options, wanted, attempts)
+    if not parts:
+        return attempts.exit_code(any_result=False)
+    run = profiling.new_run(
+        parts, options.budget, options.interval, temperature=options.temperature, python=options.python
+    )
+    path = None if options.unstored else _store(options)
+    return _measured(options, found, run, lambda session: profiling.start(run, session, path), attempts)
+
+
+def _parts(options: Options, wanted: Any, attempts: Attempts) -> list[Part]:
+    from cnnprof.api import profiling
+
+    values = settings(options.settings)
+    parts: list[Part] = []
+    for model in options.models:
+        announce([model], quiet=options.quiet)
+        for size in options.sizes or (None,):
+            parts += attempts(
+                model, profiling.parts_of, model, wanted, size=size, values=values, freeze=options.freeze
+            ) or ()  # fmt: skip
+    return parts
+
+
+def _store(options: Options) -> Any:
+    from cnnprof.store.paths import locate
+
+    return locate(options.store)
+
+
+def _resume(options: Options, found: Sequence[Target]) -> int:
+    from cnnprof.api import profiling
+    from cnnprof.cli.attempts import Attempts
+    from cnnprof.stored import load_run
+
+    run = load_run(options.resume or "", options.store)
+    path = _store(options)
+    return _measured(options, found, run, lambda session: profiling.resume(run.id, path, session), Attempts())
+
+
+def _measured(options: Options, found: Sequence[Target], run: Run, measure: Any, attempts: Attempts) -> int:
+    """Measure, print, and return the exit code; what was measured before an interrupt is printed too."""
+    from cnnprof.cli.streams import say
+
+    try:
+        with _watched(options, run) as watcher:
+            done: Measured = measure(_session(watcher))
+    except BaseException as stop:
+        partial: Run | None = getattr(stop, "partial", None)
+        if partial is not None and any(part.forwards for part in partial.parts):
+            _deliver(partial, options, found)
+        raise
+    code = _deliver(done.run, options, found)
+    if done.unstored is not None:
+        say(done.unstored.render())
+        say("what was measured since is not stored; it was printed")
+        return FAILED
+    if not options.unstored and not options.quiet:
+        say(f"stored as {done.run.id}")
+    return code or _code(done.run, attempts)
+
+
+def _session(watcher: Any) -> Session:
+    from cnnprof.measure.session import Session
+
+    return Session(watcher=watcher)
+
+
+def _watched(options: Options, run: Run) -> Any:
+    if options.quiet or sys.stderr is None or not sys.stderr.isatty():
+        return nullcontext(None)
+    from cnnprof.report.terminal import LiveParts
+
+    return LiveParts(sys.stderr, [_named(part) for part in run.parts])
+
+
+def _named(part: Part) -> str:
+    setting = part.setting
+    return f"{part.model} {setting.device} batch {setting.batch} {setting.dtype}"
+
+
+def _code(run: Run, attempts: Attempts) -> int:
+    from cnnprof.cli.streams import say
+
+    failed = [part for part in run.parts if part.status not in ("done", "budget")]
+    for part in failed:
+        say(CnnprofError(f"{_named(part)}: {part.problem}", hint=part.hint, code=part.status).render())
+    if failed:
+        return PARTIAL if any(part.forwards for part in run.parts) else FAILED
+    return attempts.exit_code(any_result=True)
+
+
+def _deliver(run: Run, options: Options, found: Sequence[Target]) -> int:
+    from cnnprof.cli.output import deliver, screen
+    from cnnprof.measure.summary import summarise
+    from cnnprof.report.profile import profile_report
+
+    pairs = [(part, summarise(part)) for part in run.parts]
+
+    def text(target: Target) -> str:
+        report = profile_report(
+            pairs, columns=options.columns, depth=options.depth, sort=options.sort, top=options.top,
+            screen=screen(target),
+        )  # fmt: skip
+        return render(report, target.format)
+
+    return deliver(found, text, quiet=options.quiet)
