@@ -28,7 +28,8 @@ class ListedByDefault(Group):
     """A group that lists where no command is named."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+        listed = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        if listed and not ctx.resilient_parsing:  # a shell that completes asks for the commands
             args = ["list", *args]
         return super().parse_args(ctx, args)
 

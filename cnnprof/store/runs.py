@@ -88,7 +88,10 @@ class Store:
         values = (run.id, *rows.sealed(replace(run, parts=())), _text(owner), _now())
         with self.connection.transaction(write=True) as db:
             if db.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
-                raise StoreError(f"the store {self.connection.path} has another run {run.id}", code="run-exists")
+                raise StoreError(
+                    f"the store {self.connection.path} has another run {run.id}",
+                    hint="import it into another store: --store PATH", code="run-exists",
+                )  # fmt: skip
             made = db.execute("INSERT INTO runs (id, head, crc, writer, touched) VALUES (?, ?, ?, ?, ?)", values)
             number = int(made.lastrowid or 0)
             for index, part in enumerate(run.parts):
