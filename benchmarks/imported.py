@@ -1,7 +1,8 @@
-"""All of torchvision's classification networks in one process, beside other tools; and all architectures of timm.
+"""All of torchvision's classification networks in one process, beside other tools; and networks of other libraries.
 
     python benchmarks/imported.py [--tools ptflops,FlopCounterMode,…] [--networks 74] [--json]
     python benchmarks/imported.py --timm [--shards 4 --shard 0] [--names resnet18,vit_tiny_patch16_224]
+    python benchmarks/imported.py --transformers [--names ViTForImageClassification]
 
 Each tool has a process of its own: it imports torch, builds every network as its users do and counts it for one image
 of the size that torchvision's weights were evaluated at, cnnprof on tensors without contents, the others on real ones.
@@ -9,7 +10,8 @@ Parameters have to be those of the weights' metadata, multiply-accumulates its `
 The networks are all 80, or the ``--networks`` of fewest operations for all tools. Exit code 1: cnnprof misses one.
 
 ``--timm`` counts every architecture of timm, without weights, and compares multiply-accumulates with FlopCounterMode's
-half, parameters and buffers with the module's own; it lists what differs.
+half, parameters and buffers with the module's own; it lists what differs. ``--transformers`` does so with vision models
+of transformers in their default configurations, which are imported by name as anybody's module is.
 """
 
 from __future__ import annotations
@@ -99,12 +101,10 @@ TOOLS = {
 }
 """How each tool's users count a network."""
 
-_TIMM = """
-import json, sys, warnings
+_COMPARED = """
+import json, sys, types, warnings
 warnings.simplefilter("ignore")
-from cnnprof.readers import torchvision as reader
-reader.models()
-import torch, timm
+import torch
 from torch.utils.flop_counter import FlopCounterMode
 from cnnprof import analyzer
 from cnnprof.errors import CnnprofError
@@ -112,10 +112,10 @@ from cnnprof.readers.imported import sources
 from cnnprof.readers.imported.trace import trace
 from cnnprof.readers.overrides import Overrides
 
-def compared(name):
-    source = sources.find(f"timm:{name}", {})
-    inputs = sources.inputs(source, Overrides(), name)
-    totals = analyzer.analyze(trace(source.module, inputs, name=name, source=f"timm:{name}")).totals
+def compared(model, shape=None):
+    source = sources.find(model, {})
+    inputs = sources.inputs(source, Overrides(inputs={"": shape} if shape else {}), model)
+    totals = analyzer.analyze(trace(source.module, inputs, name=model, source=model)).totals
     module = source.module.requires_grad_(False).eval().to("meta")
     images = [torch.empty(1, *each.shape, device="meta") for each in inputs]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -127,12 +127,48 @@ def compared(name):
         "unknown": (list(totals.unknown_ops), []),
     }
 
-for name in NAMES or timm.list_models()[SHARD::SHARDS]:
-    try:
-        found = {what: pair for what, pair in compared(name).items() if pair[0] != pair[1]}
-    except (CnnprofError, RuntimeError, NotImplementedError, AssertionError, TypeError, ValueError) as error:
-        found = {"error": f"{type(error).__name__}: {error}"[:200]}
-    print(json.dumps([name, found]), flush=True)
+def each_compared(names, compare):
+    for name in names:
+        try:
+            found = {what: pair for what, pair in compare(name).items() if pair[0] != pair[1]}
+        except (CnnprofError, RuntimeError, NotImplementedError, AssertionError, TypeError, ValueError) as error:
+            found = {"error": f"{type(error).__name__}: {error}"[:200]}
+        print(json.dumps([name, found]), flush=True)
+"""
+_TIMM = """
+from cnnprof.readers import torchvision
+torchvision.models()
+import timm
+each_compared(NAMES or timm.list_models()[SHARD::SHARDS], lambda name: compared(f"timm:{name}"))
+"""
+_TRANSFORMERS = """
+import transformers
+
+VISION = '''
+ViTForImageClassification ViTMSNForImageClassification ViTMAEModel DeiTForImageClassification
+DeiTForImageClassificationWithTeacher BeitForImageClassification Data2VecVisionForImageClassification
+Dinov2ForImageClassification Dinov2WithRegistersForImageClassification DINOv3ViTModel
+IJepaForImageClassification SwinForImageClassification Swinv2ForImageClassification
+HieraForImageClassification FocalNetForImageClassification PvtForImageClassification
+PvtV2ForImageClassification CvtForImageClassification LevitForImageClassification
+PoolFormerForImageClassification SwiftFormerForImageClassification MobileViTForImageClassification
+MobileViTV2ForImageClassification ConvNextForImageClassification ConvNextV2ForImageClassification
+ResNetForImageClassification RegNetForImageClassification BitForImageClassification
+EfficientNetForImageClassification MobileNetV1ForImageClassification MobileNetV2ForImageClassification
+CLIPVisionModel SiglipVisionModel SamVisionModel SegformerForSemanticSegmentation GLPNForDepthEstimation
+DPTForDepthEstimation YolosForObjectDetection
+'''.split()
+mine = sys.modules["networks"] = types.ModuleType("networks")
+
+def compare(name):
+    kind = getattr(transformers, name)
+    config = kind.config_class()
+    setattr(mine, name, lambda: kind(config))
+    side = getattr(config, "image_size", 224)
+    size = (side, side) if isinstance(side, int) else tuple(side)
+    return compared(f"networks:{name}", (3, *size))
+
+each_compared((NAMES or VISION)[SHARD::SHARDS], compare)
 """
 
 
@@ -164,18 +200,19 @@ def side_by_side(results: list[dict[str, Any]]) -> str:
     return table(["tool", "as published", "wall s", "×", "CPU s", "×", "peak MiB"], rows)
 
 
-def architectures(names: list[str], shard: int, shards: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every architecture of timm with what differs."""
-    script = _TIMM.replace("NAMES", repr(names)).replace("SHARDS", str(shards)).replace("SHARD", str(shard))
+def architectures(script: str, names: list[str], shard: int, shards: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every network that a script goes through with what differs."""
+    script = _COMPARED + script.replace("NAMES", repr(names))
+    script = script.replace("SHARDS", str(shards)).replace("SHARD", str(shard))
     with environment() as env:
         out = child(["-c", script], env).out
     yield from (tuple(json.loads(line)) for line in out.splitlines() if line.startswith("["))
 
 
-def timm(arguments: argparse.Namespace) -> int:
+def elsewhere(script: str, arguments: argparse.Namespace) -> int:
     """Print what differs and the share that does not."""
     names = arguments.names.split(",") if arguments.names else []
-    found = dict(architectures(names, arguments.shard, arguments.shards))
+    found = dict(architectures(script, names, arguments.shard, arguments.shards))
     wrong = {name: what for name, what in found.items() if what}
     for name, what in wrong.items():
         print(name, json.dumps(what))
@@ -191,15 +228,16 @@ def main() -> int:
     parser.add_argument("--tools", default="ptflops,FlopCounterMode,torchinfo,thop,fvcore")
     parser.add_argument("--networks", type=int, default=80)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--timm", action="store_true")
+    parser.add_argument("--timm", action="store_const", const=_TIMM, dest="elsewhere")
+    parser.add_argument("--transformers", action="store_const", const=_TRANSFORMERS, dest="elsewhere")
     parser.add_argument("--names", default="")
     parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--shard", type=int, default=0)
     arguments = parser.parse_args()
     where = machine()
-    if arguments.timm:
+    if arguments.elsewhere:
         print(described(where))
-        return timm(arguments)
+        return elsewhere(arguments.elsewhere, arguments)
     tools = ["cnnprof", *filter(None, arguments.tools.split(","))]
     results = [counted(tool, arguments.networks) for tool in tools]
     print(json.dumps({"machine": where, "results": results}) if arguments.json else described(where))
