@@ -240,6 +240,17 @@ def test_no_memory_is_needed_for_weights():
     assert 10**12 + 10**6 == counted(module, (10**6,)).totals.params
 
 
+def test_what_a_layer_computes_inside_takes_no_name_from_it():
+    assert [("conv2d", "conv2d")] == ops(nn.utils.spectral_norm(nn.Conv2d(3, 3, 1)))
+
+
+def test_a_layer_that_a_hook_changes_is_what_its_functions_are():
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten())
+    module[0].register_forward_hook(lambda _module, _args, result: torch.cat([result, result], 1))
+
+    assert [("0.conv2d", "conv2d"), ("0.cat", "concat"), ("1", "flatten")] == ops(module)
+
+
 # -- what is left alone -----------------------------------------------------------------------------------------------
 
 

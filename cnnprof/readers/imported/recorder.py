@@ -161,7 +161,7 @@ class Recorder:
             )
 
     def _settle(self) -> None:
-        """Take what a layer's functions did one by one: nobody knows yet, or it is known not to be, one node."""
+        """Take what waits one by one: a module is called inside the layer, or the layer is no single node."""
         waiting, self._waiting = self._waiting, None
         for each in waiting or ():
             self._take(*each)
