@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from cnnprof.errors import UsageError
 from cnnprof.model.analysis import Analysis
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cnnprof.model.explanation import Explanation
+    from cnnprof.model.profile import Ledger, Profile
+    from cnnprof.model.run import Part
 
 
 def bind() -> None:
@@ -24,6 +28,52 @@ def bind_explanation() -> None:
     from cnnprof.model.explanation import Explanation
 
     Explanation.__str__ = _explanation_text  # type: ignore[assignment,method-assign]
+
+
+def bind_run(summarise: Callable[..., Profile]) -> None:
+    """Give runs their methods. ``summarise`` is the function of that name in ``measure.summary``, on this tier."""
+    from cnnprof.model.run import Part, Run
+
+    def ledger(part: Part) -> Ledger | None:
+        """Where the time of a forward goes; None where layers were not told apart, or a pass is missing."""
+        return summarise(part).ledger
+
+    def only_ledger(run: Run) -> Ledger | None:
+        """Where the time of a forward goes, of a run with one part."""
+        if len(run.parts) != 1:
+            raise UsageError(
+                f"a run of {len(run.parts)} parts has as many ledgers", hint="run.parts[0].ledger", code="several-parts"
+            )
+        return ledger(run.parts[0])
+
+    def figures(run: Run) -> list[tuple[Part, Profile]]:
+        return [(part, summarise(part, budget_s=run.budget_s, interval=run.interval)) for part in run.parts]
+
+    Part.ledger = property(ledger)  # type: ignore[method-assign,assignment]
+    Run.ledger = property(only_ledger)  # type: ignore[method-assign,assignment]
+    Run.to_frame = lambda run: _run_to_frame(figures(run))  # type: ignore[assignment,method-assign]
+    Run._repr_html_ = lambda run: _report_to_html(figures(run))  # type: ignore[assignment,method-assign]
+    Run.__rich__ = lambda run: _rich_report(figures(run))  # type: ignore[assignment,method-assign]
+
+
+def _run_to_frame(parts: list[tuple[Part, Profile]]) -> pd.DataFrame:
+    from cnnprof.store.frame import run_to_frame
+
+    return run_to_frame(parts)
+
+
+def _report_to_html(parts: list[tuple[Part, Profile]]) -> str:
+    from cnnprof.report.notebook import report_to_html
+    from cnnprof.report.profile import profile_report
+
+    return report_to_html(profile_report(parts))
+
+
+def _rich_report(parts: list[tuple[Part, Profile]]) -> Any:
+    from cnnprof.report.profile import profile_report
+    from cnnprof.report.terminal import Renderable
+
+    return Renderable(lambda screen: profile_report(parts, screen=screen))
 
 
 def _to_frame(self: Analysis) -> pd.DataFrame:

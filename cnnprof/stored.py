@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cnnprof import bindings
 from cnnprof.errors import StoreError
+from cnnprof.measure.summary import summarise
 from cnnprof.model.run import Run
 from cnnprof.store import files
 from cnnprof.store.choosing import resolve
@@ -60,3 +62,6 @@ def readable_run(word: str, store: str | os.PathLike[str] | None = None) -> tupl
         if error.code != "store-damaged":
             raise
     return salvage(locate(store), lambda ids: resolve(word, ids))
+
+
+bindings.bind_run(summarise)

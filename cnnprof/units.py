@@ -17,11 +17,12 @@ Layout = Literal["chw", "hwc"]
 
 _SI = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_TIMES = ("s", "ms", "µs", "ns")
 _SIGNIFICANT = 4
 _ASCII = str.maketrans(
     {
         "×": "x", "·": "*", "−": "-", "–": "-", "≥": ">=", "÷": "/", "≤": "<=", "≈": "~", "…": "...", "→": "->",
-        "⌊": "floor(", "⌋": ")", "─": "-", "█": "#",
+        "⌊": "floor(", "⌋": ")", "─": "-", "█": "#", "µ": "u", "±": "+/-",
     }
 )  # fmt: skip
 _IMAGE_RANKS = (4, 5)
@@ -67,6 +68,18 @@ def mebibytes(size: int) -> str:
     return f"{size / 2**20:,.2f} MiB"
 
 
+def duration(seconds: float, digits: int = _SIGNIFICANT) -> str:
+    """Return a time to four significant digits in the unit that fits: ``12.34 µs``, ``1.234 ms``, ``2.500 s``."""
+    if not seconds:
+        return "0 s"
+    unit, scaled = 0, float(seconds)
+    while unit < len(_TIMES) - 1 and abs(float(f"{scaled:.{digits}g}")) < 1:
+        unit, scaled = unit + 1, scaled * 1000
+    rounded = float(f"{scaled:.{digits}g}")
+    decimals = max(0, digits - len(str(int(abs(rounded)))))
+    return f"{rounded:,.{decimals}f} {_TIMES[unit]}"
+
+
 _BYTES = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*(?:([kmgt])(i?)b?|b)\s*", re.IGNORECASE)
 
 
@@ -93,8 +106,8 @@ def percent(fraction: float) -> str:
     if fraction in {0, 1}:
         return f"{100 * fraction:.0f} %"
     text = f"{100 * fraction:.1f}"
-    if text == "0.0":
-        return "<0.1 %"
+    if text in {"0.0", "-0.0"}:
+        return "<0.1 %" if fraction > 0 else ">-0.1 %"
     if text == "100.0":
         return ">99.9 %" if fraction < 1 else "100 %"
     return f"{text} %"

@@ -16,6 +16,9 @@ from cnnprof.measure.statistics import bootstrap_difference, median
 from cnnprof.model.profile import LayerTime, Ledger
 from cnnprof.model.run import Part
 
+_FEMTO = 15
+"""Decimals of a second."""
+
 
 def ledger(part: Part, ends: Samples, marked: Samples, layers: Sequence[LayerTime]) -> Ledger | None:
     """Return where the time of a forward goes, of a training step its forward; None where a pass is missing.
@@ -35,7 +38,8 @@ def ledger(part: Part, ends: Samples, marked: Samples, layers: Sequence[LayerTim
         return None
     layers_s = math.fsum(each.time.median_s for each in layers if each.time is not None)
     glue_s = _glue_ns(part, marked) / NS
-    unexplained_s = end_to_end.median_s - layers_s - glue_s
+    # Floats round far below any clock; what they leave of exact figures is no time.
+    unexplained_s = round(end_to_end.median_s - layers_s - glue_s, _FEMTO) + 0.0
     # Of the sum of medians, the interval is that of the forwards' sums: resampling hundreds of layers one by one would
     # take seconds, and a layer's share of a slow forward is not independent of the others'.
     low, high = bootstrap_difference(whole, tiled)

@@ -15,6 +15,8 @@ from cnnprof.model.plain import Plain
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cnnprof.model.profile import Ledger
+
 SCHEMA = "cnnprof/run/1"
 Pass = Literal["E", "L"]
 """E: the whole forward and nothing else, the truth of the total. L: the same forward with marks between its layers."""
@@ -123,6 +125,11 @@ class Part(Plain, frozen=True, kw_only=True):
     steady: bool | None = None
     """Whether warm-up ended because times no longer changed; None: there was none."""
 
+    if TYPE_CHECKING:  # bound by cnnprof.bindings
+
+        @property
+        def ledger(self) -> Ledger | None: ...
+
 
 class Progress(Plain, frozen=True, kw_only=True):
     """How far the measuring of a part is."""
@@ -175,6 +182,8 @@ class Run(Plain, frozen=True, kw_only=True):
 
     if TYPE_CHECKING:  # bound by cnnprof.bindings
 
+        @property
+        def ledger(self) -> Ledger | None: ...
         def to_frame(self) -> pd.DataFrame: ...
         def _repr_html_(self) -> str: ...
         def __rich__(self) -> Any: ...

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from cnnprof.model.analysis import Analysis
+    from cnnprof.model.profile import Profile
+    from cnnprof.model.run import Part
 
-Kind = Literal["text", "count", "bytes", "share", "fraction", "ratio", "shapes", "sizes", "arguments"]
+Kind = Literal["text", "count", "bytes", "time", "share", "fraction", "ratio", "shapes", "sizes", "arguments"]
 """How a column's values become text.
 
-``share``: of the column's total; ``fraction``: of something else; ``shapes``: one tuple of sizes per tensor; ``sizes``:
-one number per axis.
+``time``: in seconds; ``share``: of the column's total; ``fraction``: of something else; ``shapes``: one tuple of sizes
+per tensor; ``sizes``: one number per axis.
 """
 
-_NUMERIC = ("count", "bytes", "share", "fraction", "ratio")
+_NUMERIC = ("count", "bytes", "time", "share", "fraction", "ratio")
 
 
 class AtLeast(NamedTuple):
@@ -29,7 +31,16 @@ class AtLeast(NamedTuple):
 
 UNKNOWN = AtLeast(0)
 
-Value = int | float | str | AtLeast | tuple[tuple[int, ...], ...] | tuple[int, ...] | Mapping[str, Any] | None
+
+class Below(NamedTuple):
+    """A time too short to be told from what measuring it costs: less than ``limit``, in seconds."""
+
+    limit: float
+    estimate: float
+    """What was measured, for sums and for sorting; 0 where nothing was left."""
+
+
+Value = int | float | str | AtLeast | Below | tuple[tuple[int, ...], ...] | tuple[int, ...] | Mapping[str, Any] | None
 """A cell. None: there is nothing to say, as a window's cut of a layer without windows."""
 
 
@@ -89,6 +100,8 @@ class Table(NamedTuple):
     """True where a terminal may show the names as a tree."""
     derivation: bool = False
     """True where people get lines ``name = formula = value`` under headings, in place of a grid."""
+    constant: tuple[tuple[Column, Value], ...] = ()
+    """Columns with one value for all lines: CSV writes them out in each, people read them in a note."""
     optional: tuple[str, ...] = ()
     """Columns nobody asked for by name: a narrow terminal leaves them out without a word."""
 
@@ -126,6 +139,8 @@ class Report(NamedTuple):
     analyses: tuple[Analysis, ...] = ()
     extra: tuple[Table, ...] = ()
     screen: Screen = Screen()
+    parts: tuple[tuple[Part, Profile], ...] = ()
+    """What was measured, with its figures; ``analyses`` are then what was predicted of it."""
 
 
 def add_up(columns: Sequence[Column], lines: Sequence[Line]) -> tuple[Value, ...]:
@@ -144,20 +159,31 @@ def _join(column: Column, values: list[Value]) -> Value:
 
 
 def total(values: Sequence[Value]) -> Value:
-    """Return the sum of numbers; a lower bound where one of them is a lower bound or unknown."""
-    known = [value.value if isinstance(value, AtLeast) else value for value in values]
+    """Return the sum of numbers; a lower bound where one of them is a lower bound or unknown.
+
+    With times below resolution it is below too, where it is less than their limits together.
+    """
+    known = [_number(value) for value in values]
     numbers = [value for value in known if isinstance(value, int | float)]
     if not numbers:
         return None
     found = sum(numbers)
+    limit = sum(value.limit for value in values if isinstance(value, Below))
+    if found < limit:
+        return Below(limit, found)
     bounded = any(isinstance(value, AtLeast) for value in values)
     return AtLeast(int(found)) if bounded else found
 
 
+def _number(value: Value) -> Value:
+    if isinstance(value, AtLeast):
+        return value.value
+    return value.estimate if isinstance(value, Below) else value
+
+
 def order(value: Value) -> tuple[int, float | str]:
     """Return a sort key: numbers descending (lower bounds by what is known), then text ascending, then no value."""
-    if isinstance(value, AtLeast):
-        value = value.value
+    value = _number(value)
     if isinstance(value, int | float):
         return (0, -value)
     return (2, "") if value is None else (1, str(value))

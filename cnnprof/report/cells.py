@@ -6,15 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cnnprof.report.base import AtLeast, Column, Value
-from cnnprof.units import at_least, count, dimensions, memory, percent, ratio
+from cnnprof.report.base import AtLeast, Below, Column, Value
+from cnnprof.units import at_least, count, dimensions, duration, memory, percent, ratio
 
 UNKNOWN_TEXT = "?"
 NOT_DEFINED = "–"
-"""A quotient of which the divisor is nothing."""
+"""A quotient of which the divisor is nothing, a time that was not measured."""
 
 _NUMBERS: dict[str, Callable[[Any], str]] = {
-    "count": count, "bytes": memory, "share": percent, "fraction": percent, "ratio": ratio,
+    "count": count, "bytes": memory, "time": duration, "share": percent, "fraction": percent, "ratio": ratio,
 }  # fmt: skip
 _COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#\[)")
 """How a build log recognises commands: ``::error::`` at the start of a line, ``##[error]`` anywhere."""
@@ -26,9 +26,9 @@ def text(column: Column, value: Value) -> str:
     The text of names is unescaped still; each format escapes for itself.
     """
     if value is None:
-        return NOT_DEFINED if column.kind in ("fraction", "ratio") else ""
-    if isinstance(value, AtLeast):
-        return at_least(text(column, value.value)) if value.value else UNKNOWN_TEXT
+        return NOT_DEFINED if column.kind in ("fraction", "ratio", "time") else ""
+    if isinstance(value, AtLeast | Below):
+        return _bound(column, value)
     if isinstance(value, int | float) and column.kind in _NUMBERS:
         return _NUMBERS[column.kind](value)
     if isinstance(value, tuple):
@@ -36,6 +36,12 @@ def text(column: Column, value: Value) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key}={plain(each)}" for key, each in value.items())
     return str(value)
+
+
+def _bound(column: Column, value: AtLeast | Below) -> str:
+    if isinstance(value, Below):
+        return f"< {duration(value.limit, 2)}"
+    return at_least(text(column, value.value)) if value.value else UNKNOWN_TEXT
 
 
 def _sizes(value: tuple[Any, ...]) -> str:

@@ -5,7 +5,7 @@ The id is the attribute of a result and the word after ``--columns``. Definition
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,10 +40,12 @@ class LayerColumn(NamedTuple):
     """The value of several layers taken together, where it is not what ``Column.join`` makes of theirs."""
     of_layers: bool = True
     """False: only a whole network has it."""
+    measured: bool = False
+    """True: an operator that nobody registered has it too."""
 
     def cell(self, row: Row, view: View) -> Value:
         """Return the value for one layer; a count of an operator nobody registered is unknown, never 0."""
-        counted = self.of_layers and self.column.kind not in ("text", "shapes", "arguments")
+        counted = self.of_layers and not self.measured and self.column.kind not in ("text", "shapes", "arguments")
         return UNKNOWN if counted and not row.known else self.value(row, view)
 
     def sum(self, analysis: Analysis) -> Value:
@@ -288,29 +290,39 @@ ALIASES = {"share": "macs_share", "layer": "name", "type": "op"}
 """Other words for a column: its title, or shorter. (A row's ``share`` is the layer whose weights it uses.)"""
 
 
-def find(ids: Sequence[str]) -> tuple[LayerColumn, ...]:
+class Catalogue(NamedTuple):
+    """Columns to choose from, and other words for them."""
+
+    columns: Mapping[str, LayerColumn] = LAYER_COLUMNS
+    aliases: Mapping[str, str] = ALIASES
+
+
+COUNTED = Catalogue()
+
+
+def find(ids: Sequence[str], catalogue: Catalogue = COUNTED) -> tuple[LayerColumn, ...]:
     """Return the columns of these ids, in this order.
 
     Raises:
         UsageError: an id that no column has, or none at all.
     """
     if not ids:
-        raise UsageError("no columns chosen", hint=f"some of {', '.join(LAYER_COLUMNS)}", code="no-columns")
-    return tuple(_find(ALIASES.get(name, name)) for name in ids)
+        raise UsageError("no columns chosen", hint=f"some of {', '.join(catalogue.columns)}", code="no-columns")
+    return tuple(_find(catalogue.aliases.get(name, name), catalogue) for name in ids)
 
 
-def _find(name: str) -> LayerColumn:
-    if name not in LAYER_COLUMNS:
-        raise UsageError(f"there is no column {name!r}", hint=_nearest(name), code="unknown-column")
-    return LAYER_COLUMNS[name]
+def _find(name: str, catalogue: Catalogue) -> LayerColumn:
+    if name not in catalogue.columns:
+        raise UsageError(f"there is no column {name!r}", hint=_nearest(name, catalogue), code="unknown-column")
+    return catalogue.columns[name]
 
 
-def _nearest(name: str) -> str:
+def _nearest(name: str, catalogue: Catalogue) -> str:
     from difflib import get_close_matches
 
-    titles = {each.column.title.lower(): each.column.id for each in LAYER_COLUMNS.values()}
-    words = {**titles, **ALIASES, **{each: each for each in LAYER_COLUMNS}}
+    titles = {each.column.title.lower(): each.column.id for each in catalogue.columns.values()}
+    words = {**titles, **catalogue.aliases, **{each: each for each in catalogue.columns}}
     close = get_close_matches(name.lower(), list(words), n=1)
     if close:
         return f"did you mean {words[close[0]]!r}?"
-    return f"the columns are {', '.join(LAYER_COLUMNS)}"
+    return f"the columns are {', '.join(catalogue.columns)}"

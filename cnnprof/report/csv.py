@@ -1,9 +1,10 @@
 """The main table as CSV: exact integers under column ids, ASCII shapes (``64x224x224``), UTF-8.
 
 What is not a layer is a line whose first cell begins with ``#``: the model, the definition of each column, notes, the
-rest, the totals (under their columns), the peaks of memory. Read it with ``pandas.read_csv(path, comment="#")``; text
-is always quoted, so that a ``#`` inside it is no comment. A count that nobody knows is ``?``, a lower bound ``>=N``: no
-numbers, on purpose.
+rest, the totals (under their columns), the peaks of memory, where the time goes. Read it with
+``pandas.read_csv(path, comment="#")``; text is always quoted, so that a ``#`` inside it is no comment. A count that
+nobody knows is ``?``, a lower bound ``>=N``, a time below resolution ``<N``: no numbers, on purpose. Times are in
+seconds.
 
 A spreadsheet takes text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return for a formula: it gets
 one ``'`` in front (after CWE-1236; so does text that begins with ``'`` and one of them, so that it comes off again).
@@ -19,12 +20,12 @@ import re
 from collections.abc import Iterable, Sequence
 from io import StringIO
 
-from cnnprof.report.base import AtLeast, Column, Line, Report, Table, Value
+from cnnprof.report.base import AtLeast, Below, Column, Line, Report, Table, Value
 from cnnprof.report.cells import UNKNOWN_TEXT, text, visible
 from cnnprof.report.formulas import SUFFIX
 from cnnprof.units import to_ascii
 
-PEAKS = ("memory", "training_memory")
+BELOW = ("memory", "training_memory", "ledger", "phases", "peak")
 """Tables below the main one that no column of it holds the sums of."""
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
@@ -37,14 +38,14 @@ def render(report: Report) -> str:
     _comments(out, [("table", [to_ascii(table.title), *(analysis.source for analysis in report.analyses)])])
     _comments(out, [("definition", [name, to_ascii(meaning)]) for name, meaning in table.definitions])
     _comments(out, [("note", [to_ascii(note)]) for note in table.notes])
-    table = with_formulas(table)
+    table = with_formulas(_with_constants(table))
     writer.writerow([column.id for column in table.columns])
     for line in table.lines:
         writer.writerow([_cell(*each, terminal=report.screen.terminal) for each in _pairs(table, line)])
     _comments(out, [_sums("rest", table, table.rest)] if table.rest else [])
     _comments(out, [_sums("total", table, line) for line in table.totals])
     for extra in report.extra:
-        if extra.id in PEAKS:
+        if extra.id in BELOW:
             _comments(out, _below(extra))
     return out.getvalue()
 
@@ -57,6 +58,24 @@ def _below(table: Table) -> Iterable[tuple[str, list[int | float | str]]]:
             yield kind, [_cell(*each, terminal=True) for each in _pairs(table, line)]
     for note in table.notes:
         yield "note", [to_ascii(note)]
+
+
+def _with_constants(table: Table) -> Table:
+    """Return the table with what is the same in all lines as its last columns."""
+    if not table.constant:
+        return table
+    values = tuple(value for _, value in table.constant)
+
+    def longer(line: Line, more: tuple[Value, ...]) -> Line:
+        return line._replace(cells=line.cells + more, formulas=line.formulas and line.formulas + (None,) * len(more))
+
+    nothing = (None,) * len(values)
+    return table._replace(
+        columns=table.columns + tuple(column for column, _ in table.constant),
+        lines=tuple(longer(line, values) for line in table.lines),
+        totals=tuple(longer(line, nothing) for line in table.totals),
+        rest=table.rest and longer(table.rest, nothing),
+    )
 
 
 def with_formulas(table: Table) -> Table:
@@ -91,6 +110,8 @@ def _cell(column: Column, value: Value, *, terminal: bool) -> int | float | str:
         return ""
     if isinstance(value, AtLeast):
         return f">={value.value}" if value.value else UNKNOWN_TEXT
+    if isinstance(value, Below):
+        return f"<{value.limit!r}"
     if isinstance(value, int | float):
         return value
     # Sizes are read by programs: x, not ×. Everything else is exact, but for what UTF-8 cannot hold.

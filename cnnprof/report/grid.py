@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from cnnprof.report.base import AtLeast, Column, Line, Screen, Table, Value
+from cnnprof.report.base import AtLeast, Below, Column, Line, Screen, Table, Value
 from cnnprof.report.cells import text, visible
 from cnnprof.report.fit import GAP, fit
 from cnnprof.report.tree import Entry, nest
@@ -106,7 +106,7 @@ def _grid_line(entry: Entry, table: Table, write: Callable[[str], str]) -> GridL
 def _mark(value: Value) -> Literal["", "zero", "unknown"]:
     if isinstance(value, AtLeast):
         return "unknown"
-    return "zero" if isinstance(value, int | float) and value == 0 else ""
+    return "zero" if isinstance(value, Below) or (isinstance(value, int | float) and value == 0) else ""
 
 
 def _share(columns: Sequence[Column], line: Line) -> float:

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from cnnprof._version import __version__
 from cnnprof.model.analysis import DERIVED
-from cnnprof.model.plain import to_builtins
-from cnnprof.report.base import AtLeast, Report, Table, Value
+from cnnprof.model.plain import replace, to_builtins
+from cnnprof.report.base import AtLeast, Below, Report, Table, Value
 from cnnprof.report.columns import LAYER_COLUMNS, View
 
 if TYPE_CHECKING:
     from cnnprof.model.analysis import Analysis, Row
+    from cnnprof.model.profile import Profile
+    from cnnprof.model.run import Part
 
 SCHEMA = "cnnprof/report/1"
 _ADDED = ("source", "macs_share", "params_share", "useful_share", "rf")
 """Columns that are no attribute of a row."""
+_RAW = ("forwards", "temperatures")
 _OPEN = 4
 """Levels written over several lines; below them, a layer is one line."""
 
@@ -29,8 +32,11 @@ _OPEN = 4
 def render(report: Report) -> str:
     """Return the whole results, whatever columns were chosen; without results, the tables."""
     head = {"schema": SCHEMA, "cnnprof_version": __version__}
-    if report.analyses:
-        body: dict[str, Any] = {
+    body: dict[str, Any]
+    if report.parts:
+        body = _measured(report)
+    elif report.analyses:
+        body = {
             "definitions": {name: each.column.definition for name, each in LAYER_COLUMNS.items()},
             "analyses": [_analysis(each) for each in report.analyses],
         }
@@ -60,6 +66,30 @@ def _analysis(analysis: Analysis) -> dict[str, Any]:
     return found
 
 
+def _measured(report: Report) -> dict[str, Any]:
+    """Return every figure of what was measured; raw samples stand in a run's own file."""
+    from cnnprof.report.measured import catalogue
+    from cnnprof.report.profile_summary import COLUMNS
+
+    columns = catalogue(report.parts[0][1]).columns
+    return {
+        "definitions": {name: each.column.definition for name, each in columns.items()}
+        | {name: column.definition for name, column in COLUMNS.items() if name not in columns},
+        "parts": [_part(part, profile) for part, profile in report.parts],
+    }
+
+
+def _part(part: Part, profile: Profile) -> dict[str, Any]:
+    found: dict[str, Any] = to_builtins(replace(part, analysis=None, graph=None, **dict.fromkeys(_RAW, ())))
+    for name in (*_RAW, "graph"):
+        del found[name]
+    found["analysis"] = None if part.analysis is None else _analysis(part.analysis)
+    figures = to_builtins(profile)
+    if profile.ledger is not None:
+        figures["ledger"] |= {"marks_s": profile.ledger.marks_s, "unexplained_share": profile.ledger.unexplained_share}
+    return found | {"profile": figures}
+
+
 def _derived(analysis: Analysis) -> dict[str, Any]:
     names = (*DERIVED, "torchsummary_total_bytes", "lower_bound")
     return {name: getattr(analysis.totals, name) for name in names}
@@ -85,4 +115,6 @@ def _table(table: Table) -> dict[str, Any]:
 def _value(value: Value) -> Any:
     if isinstance(value, AtLeast):
         return {"at_least": value.value} if value.value else None
+    if isinstance(value, Below):
+        return {"less_than": value.limit}
     return dict(value) if isinstance(value, Mapping) else value

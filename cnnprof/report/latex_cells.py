@@ -23,6 +23,7 @@ _PRINTED = {
     "[": "{[}", "]": "{]}", "*": "{*}",  # behind \\ they would be its arguments
     "·": r"$\cdot$", "×": r"$\times$", "−": "$-$", "–": "--", "—": "---", "…": r"\dots{}", "→": r"$\rightarrow$",
     "≥": r"$\geq$", "≤": r"$\leq$", "≈": r"$\approx$", "⌊": r"$\lfloor$", "⌋": r"$\rfloor$",
+    "±": r"$\pm$", "µ": r"$\mu$",
     "ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "œ": r"\oe{}", "Œ": r"\OE{}", "ø": r"\o{}", "Ø": r"\O{}",
     "ł": r"\l{}", "Ł": r"\L{}", "ı": r"\i{}",
 }  # fmt: skip
@@ -31,9 +32,9 @@ _ACCENTS = {
     "\u0308": '"', "\u030a": "r", "\u030b": "H", "\u030c": "v", "\u0327": "c",
 }  # fmt: skip
 _ACTIVE = re.compile(r"[0-9]+(?:×[0-9]+)+|-(?=-)|'(?=')|,(?=,)|[\\{}$&#%_~^<>|\"`\[\]*]|[^ -~]")
-_NUMBER = re.compile(r"(?P<bound>≥ |[<>])?(?P<digits>-?[0-9,]+(?:\.[0-9]+)?)(?: (?P<unit>%|[KMGTPE]?i?B))?")
+_NUMBER = re.compile(r"(?P<bound>≥ |< |[<>])?(?P<digits>-?[0-9,]+(?:\.[0-9]+)?)(?: (?P<unit>%|[KMGTPE]?i?B|[mµn]?s))?")
 _TIMES = r"\times"
-_BOUNDS = {None: "", "≥ ": r"$\geq$\,", "<": "$<$", ">": "$>$"}
+_BOUNDS = {None: "", "≥ ": r"$\geq$\,", "<": "$<$", "< ": r"$<$\,", ">": "$>$"}
 
 
 def escape(value: str) -> str:
@@ -61,8 +62,8 @@ def heading(column: Column) -> str:
 
 
 def aligned(column: Column) -> bool:
-    """True where siunitx aligns the column's numbers. Memory has a unit in every cell and stands to the right."""
-    return column.numeric and column.kind != "bytes"
+    """True where siunitx aligns the column's numbers. Memory and times have a unit in every cell, to the right."""
+    return column.numeric and column.kind not in ("bytes", "time")
 
 
 def head(column: Column) -> str:
@@ -85,7 +86,7 @@ def _number(column: Column, number: re.Match[str]) -> str:
     bound, digits = _BOUNDS[number["bound"]], number["digits"].replace(",", "")
     if aligned(column):
         return f"{{{bound}}}{digits}" if bound else digits
-    return rf"{bound}\num{{{digits}}}\,{number['unit'] or ''}"
+    return rf"{bound}\num{{{digits}}}\,{escape(number['unit'] or '')}"
 
 
 def _worded(column: Column, words: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnnprof.errors import UsageError
 from cnnprof.report.base import Column, Line, Table, Value, add_up, order
-from cnnprof.report.columns import DEFAULT, OPTIONAL, LayerColumn, View, find
+from cnnprof.report.columns import COUNTED, DEFAULT, OPTIONAL, Catalogue, LayerColumn, View, find
 from cnnprof.report.describe import blocks_of, definitions, notes, title
 from cnnprof.report.formulas import DEFINITION, of_block, of_layer, of_total
 from cnnprof.units import Layout
@@ -27,25 +27,27 @@ def layer_table(
     sort: str | None = None,
     top: int | None = None,
     layout: Layout = "chw",
+    catalogue: Catalogue = COUNTED,
 ) -> Table:
     """Return one line per layer, or per block at ``depth``.
 
     Args:
         analysis: the result.
-        columns: ids of ``LAYER_COLUMNS``; None for the usual ones.
+        columns: ids of the catalogue; None for the usual ones.
         depth: add up everything below this many words of the dotted names; None for every layer.
         sort: id of the column to sort by, numbers descending, text ascending.
         top: keep this many lines; the others are added up in ``Table.rest``.
         layout: where shapes show their channels.
+        catalogue: the columns there are.
 
     Raises:
         UsageError: an unknown column, or ``depth`` or ``top`` below 1.
     """
     _check_at_least_one("depth", depth)
     _check_at_least_one("top", top)
-    chosen = find((*DEFAULT, *OPTIONAL) if columns is None else columns)
+    chosen = find((*DEFAULT, *OPTIONAL) if columns is None else columns, catalogue)
     # The column to sort by need not be shown: it rides along and is cut off at the end.
-    sorter = find([sort]) if sort is not None else ()
+    sorter = find([sort], catalogue) if sort is not None else ()
     wide = (*chosen, *sorter)
     lines = _layer_lines(analysis, wide, depth, View(analysis, layout))
     if sorter:

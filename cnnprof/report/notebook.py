@@ -12,6 +12,7 @@ from cnnprof.report.tables import layer_table, totals_table
 
 if TYPE_CHECKING:
     from cnnprof.model.analysis import Analysis
+    from cnnprof.report.base import Report
 
 _RIGHT = ' style="text-align: right"'
 _LEFT = ' style="text-align: left"'
@@ -22,6 +23,11 @@ def to_html(analysis: Analysis) -> str:
     layers = _table(layer_table(analysis))
     totals = _table(totals_table(analysis))
     return f"<div>{layers}<details><summary>totals</summary>{totals}</details></div>"
+
+
+def report_to_html(report: Report) -> str:
+    """Return the tables of a report, one below the other."""
+    return f"<div>{''.join(map(_table, (report.main, *report.extra)))}</div>"
 
 
 def _table(table: Table) -> str:

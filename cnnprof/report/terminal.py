@@ -66,22 +66,22 @@ def _texts(report: Report) -> Iterator[Text]:
 
 
 class Renderable:
-    """A result as rich prints it: ``console.print(analysis)``."""
+    """A result as rich prints it: ``console.print(analysis)``. ``make`` returns its report for a screen."""
 
-    def __init__(self, analysis: Analysis) -> None:
-        self.analysis = analysis
+    def __init__(self, make: Callable[[Screen], Report]) -> None:
+        self.make = make
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        from cnnprof.report.tables import report
-
         unicode = not options.ascii_only
         screen = Screen(options.max_width, colour=True, unicode=unicode, terminal=True)
-        yield from _texts(report([self.analysis], screen=screen))
+        yield from _texts(self.make(screen))
 
 
 def renderable(analysis: Analysis) -> Renderable:
-    """Return what ``__rich__`` returns."""
-    return Renderable(analysis)
+    """Return what ``__rich__`` returns of an analysis."""
+    from cnnprof.report.tables import report
+
+    return Renderable(lambda screen: report([analysis], screen=screen))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cnnprof.model.analysis import Equivalent, Events
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
     from cnnprof.model.analysis import Analysis, Row
     from cnnprof.model.graph import TensorSpec
+    from cnnprof.model.profile import LayerTime, Profile
+    from cnnprof.model.run import Part
 
 
 def to_frame(analysis: Analysis) -> pd.DataFrame:
@@ -24,6 +27,51 @@ def to_frame(analysis: Analysis) -> pd.DataFrame:
     records = [_record(row, analysis) for row in analysis.rows]
     names = list(dict.fromkeys(name for record in records for name in record))
     return pd.DataFrame({name: _series([record[name] for record in records]) for name in names})
+
+
+def run_to_frame(parts: Sequence[tuple[Part, Profile]]) -> pd.DataFrame:
+    """Return one row per layer of each part: what was measured, and what is counted of the layer.
+
+    Times are in seconds: ``time_s`` and its spread, ``cpu_time_s``, ``hot_s``, ``cold_s``; where a layer was not told
+    apart they are missing. ``below_resolution`` says that a time is less than ``resolution_s`` and no more.
+    """
+    import pandas as pd
+
+    records = [
+        _about(part, profile) | _measured(time) | counted
+        for part, profile in parts
+        for time, counted in _layers(part, profile)
+    ]
+    names = list(dict.fromkeys(name for record in records for name in record))
+    return pd.DataFrame({name: _series([record.get(name) for record in records]) for name in names})
+
+
+def _layers(part: Part, profile: Profile) -> Iterator[tuple[LayerTime, dict[str, Any]]]:
+    """Yield each layer's times with its counts; none of what was marked and is no row of the analysis."""
+    analysis = part.analysis
+    counted = {} if analysis is None else {row.name: _record(row, analysis) for row in analysis.rows}
+    return ((time, counted.get(time.name, {})) for time in profile.layers)
+
+
+def _about(part: Part, profile: Profile) -> dict[str, Any]:
+    setting = part.setting
+    return {
+        "model": part.model, "device": setting.device, "batch": setting.batch, "dtype": setting.dtype,
+        "layout": setting.layout, "threads": profile.threads, "mode": setting.mode, "protocol": profile.protocol,
+    }  # fmt: skip
+
+
+def _measured(time: LayerTime) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": time.name}
+    for prefix, estimate in (("", time.time), ("cpu_", time.cpu_time)):
+        found[f"{prefix}time_s"] = None if estimate is None else estimate.median_s
+    for name in ("mad_s", "low_s", "high_s", "min_s", "n", "dirty", "bimodal"):
+        found[name] = None if time.time is None else getattr(time.time, name)
+    found |= {"calls": time.calls, "below_resolution": time.below_resolution, "resolution_s": time.resolution_s}
+    for name in ("hot", "cold"):
+        alone = getattr(time, name)
+        found[f"{name}_s"] = None if alone is None else alone.median_s
+    return found
 
 
 def _record(row: Row, analysis: Analysis) -> dict[str, Any]:
