@@ -5,17 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from itertools import product
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from cnnprof import analyzer, readers
+from cnnprof import analyzer, bindings, readers
 from cnnprof._version import __version__
 from cnnprof.api import InputSize, Model, load
 from cnnprof.devices import DEVICES
 from cnnprof.errors import MissingPackageError, UsageError
 from cnnprof.measure.session import Measured, Session, measure
+from cnnprof.measure.summary import summarise
 from cnnprof.model.graph import Graph
 from cnnprof.model.plain import replace
 from cnnprof.model.run import Part, Run, Setting
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     import torch
 
     from cnnprof.model.memory import Optimizer
-
-T = TypeVar("T")
 
 BUDGET_S = 30.0
 INTERVAL = 0.02
@@ -122,8 +121,8 @@ def settings_of(
     ]  # fmt: skip
 
 
-def _several(value: T | Sequence[T]) -> Sequence[T]:
-    return value if isinstance(value, Sequence) and not isinstance(value, str) else [value]  # type: ignore[list-item]
+def _several(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def check(settings: Sequence[Setting], budget_s: float, interval: float, *, python: str | None) -> None:
@@ -221,7 +220,7 @@ def _script(device: str) -> dict[str, Any] | None:
     return fake.read(device)
 
 
-def _here(model: Model) -> Callable[[dict[str, Any]], Generator[dict[str, Any], None, None]]:
+def _here(model: Model) -> Callable[[dict[str, Any]], Iterator[dict[str, Any]]]:
     """Return what measures in this process: a user's own module, or what a worker would build."""
     from cnnprof.measure import worker
 
@@ -279,3 +278,6 @@ def resume(run_id: str, path: str | os.PathLike[str] | None, session: Session) -
         run = store.load(run_id)
         check([part.setting for part in run.parts], run.budget_s, run.interval, python=run.python)
         return measure(replace(run, status="running"), session._replace(writer=store.resume(run.id)))
+
+
+bindings.bind_run(summarise)

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, Protocol
 
 Mark = Callable[[], None]
 """Called at the edge of a layer; it reads the clocks."""
+
+
+class Dressed(NamedTuple):
+    """Something to run that calls marks."""
+
+    run: Callable[[], Any]
+    around: Callable[[], AbstractContextManager[Any]] = nullcontext
+    """Entered before it is timed and left afterwards: what puts marks where they are not written into the code."""
+
+
+Marking = Callable[[Mark, Mark], Dressed]
+"""Given what to call before a layer and after it."""
 
 
 class Alone(NamedTuple):
@@ -29,10 +42,9 @@ class Layer(NamedTuple):
 class Idle(NamedTuple):
     """Layers that do nothing, called as real ones are: what marks cost is measured on them."""
 
-    count: int
+    layers: int
     plain: Callable[[], Any]
-    marked: Callable[[Mark, Mark], Callable[[], Any]]
-    """Given the marks before and after a layer: the same with marks."""
+    marked: Marking
 
 
 class Network(NamedTuple):
@@ -41,8 +53,8 @@ class Network(NamedTuple):
     layers: tuple[Layer, ...]
     phases: tuple[tuple[str, Callable[[], Any]], ...]
     """``("forward", …)``, in training also ``("backward", …)`` and ``("optimizer", …)``."""
-    marked: Callable[[Mark, Mark], Callable[[], Any]] | None
-    """Given the marks before and after a layer: the first phase with marks. None: layers cannot be told apart."""
+    marked: Marking | None
+    """The first phase with marks. None: layers cannot be told apart."""
     idle: dict[str, Idle]
     peak_bytes: Callable[[], int]
     """Pass M: the most bytes that are there at once in a step."""

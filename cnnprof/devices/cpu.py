@@ -111,20 +111,22 @@ class CpuSubject:
         for _ in range(_REPEATS):  # in turn: whatever else happens, happens to both
             bare.append(_wall_ns(plain))
             clocks.clear()
-            dressed.append(_wall_ns(marked))
+            with marked.around():
+                dressed.append(_wall_ns(marked.run))
         clocks.clear()
-        for _ in range(_REPEATS * idle.count):
+        for _ in range(_REPEATS * idle.layers):
             enter()
             leave()
         inside, inside_cpu = (statistics.median(_pairs(marks)) for marks in (clocks.wall, clocks.cpu))
-        added = (statistics.median(dressed) - statistics.median(bare)) / idle.count
+        added = (statistics.median(dressed) - statistics.median(bare)) / idle.layers
         return {"inside_ns": inside, "outside_ns": max(0.0, added - inside), "inside_cpu_ns": inside_cpu}
 
     def run(self, kind: str) -> dict[str, Any]:
         if kind == "E" or self._marked is None:
             return self._timed(self._steps) | {"kind": "E"}
         self._clocks.clear()
-        found, began, began_cpu, ends = self._run([self._marked, *self._steps[1:]])
+        with self._marked.around():
+            found, began, began_cpu, ends = self._run([self._marked.run, *self._steps[1:]])
         clocks = self._clocks
         if len(clocks.wall) != 2 * len(self.layers):
             raise _varying(len(clocks.wall) // 2, len(self.layers))
@@ -147,7 +149,7 @@ class CpuSubject:
                 ends.append((perf_counter_ns(), thread_time_ns()))
             after = resource.getrusage(resource.RUSAGE_SELF)
         walls = [began, *(wall for wall, _ in ends)]
-        found = {
+        found: dict[str, Any] = {
             "wall_ns": walls[-1] - began,
             "cpu_ns": ends[-1][1] - began_cpu,
             "switches": after.ru_nivcsw - before.ru_nivcsw,

@@ -11,10 +11,11 @@ import copy
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cnnprof.devices.base import Alone, Idle, Layer, Mark, Network
+from cnnprof.devices.base import Alone, Dressed, Idle, Layer, Mark, Network
 from cnnprof.measure.network import IDLE_LAYERS, Marked, alone_on, draw, prepare, ready, set_threads
 from cnnprof.model.graph import Graph, Node
 from cnnprof.model.run import Setting
@@ -66,18 +67,19 @@ def _network(module: Any, graph: Graph, setting: Setting) -> Network:
     _freeze(module, graph)
     inputs = draw(graph.inputs, setting)
     with torch.set_grad_enabled(setting.mode == "training"):
-        calls = _watch(module, inputs, {node.origin.module or "" for node in graph.nodes if _is_module(node)})
+        calls = _watch(module, inputs, {_path(node) for node in graph.nodes if node.call == "module"})
     return ready(module, inputs, _marked(module, calls, graph, inputs), setting)
 
 
-def _is_module(node: Node) -> bool:
-    return node.call == "module" and node.origin is not None
+def _path(node: Node) -> str:
+    """Return the path of the module that a node is, or was called in."""
+    return (node.origin.module if node.origin is not None else None) or ""
 
 
 def _freeze(module: torch.nn.Module, graph: Graph) -> None:
     for node in graph.nodes:
-        if node.frozen and _is_module(node):
-            module.get_submodule(node.name).requires_grad_(requires_grad=False)
+        if node.frozen and node.call == "module":
+            module.get_submodule(_path(node)).requires_grad_(requires_grad=False)
 
 
 # Which call is which row
@@ -168,7 +170,7 @@ def _rows(calls: Sequence[_Call], graph: Graph) -> list[tuple[_Call, Node]]:
 
 
 def _key(node: Node) -> Key:
-    path = (node.origin.module if node.origin is not None else None) or ""
+    path = _path(node)
     if node.call == "module":
         return path, None
     return path, re.sub(r"(_\d+)+$", "", node.name.removeprefix(f"{path}."))
@@ -186,16 +188,14 @@ def _marked(module: torch.nn.Module, calls: Sequence[_Call], graph: Graph, input
     )
     functions = {call.number for call, _ in rows if call.key[1] is not None}
 
-    def forward(enter: Mark, leave: Mark) -> Callable[..., Any]:
-        dressed = {path: _dressed(part.forward, enter, leave) for path, part in parts.items()}
+    def dress(enter: Mark, leave: Mark) -> tuple[Callable[..., Any], Callable[[], AbstractContextManager[Any]]]:
+        forwards = {path: _dressed(part.forward, enter, leave) for path, part in parts.items()}
+        if not functions:  # then no mode slows down those without a row
+            return module, partial(_worn, parts, forwards, nullcontext)
+        counting = _counting(functions, enter, leave)
+        return partial(counting.of, module), partial(_worn, parts, forwards, lambda: counting)
 
-        def run(*given: torch.Tensor) -> Any:
-            with _forwards(parts, dressed), _counting(functions, enter, leave):
-                return module(*given)
-
-        return run
-
-    return Marked(layers, forward, {"module": _idle_modules(), "function": _idle_functions()})
+    return Marked(layers, dress, {"module": _idle_modules(), "function": _idle_functions()})
 
 
 def _dressed(forward: Callable[..., Any], enter: Mark, leave: Mark) -> Callable[..., Any]:
@@ -212,12 +212,16 @@ def _dressed(forward: Callable[..., Any], enter: Mark, leave: Mark) -> Callable[
 
 
 @contextmanager
-def _forwards(parts: dict[str, torch.nn.Module], forwards: dict[str, Callable[..., Any]]) -> Iterator[None]:
+def _worn(
+    parts: dict[str, torch.nn.Module], forwards: dict[str, Callable[..., Any]], counting: Callable[[], Any]
+) -> Iterator[None]:
+    """Have modules use other forwards, and functions counted."""
     before = {path: part.__dict__.get("forward") for path, part in parts.items()}
     for path, part in parts.items():
         part.__dict__["forward"] = forwards[path]
     try:
-        yield
+        with counting():
+            yield
     finally:
         for path, part in parts.items():
             del part.__dict__["forward"]
@@ -225,29 +229,29 @@ def _forwards(parts: dict[str, torch.nn.Module], forwards: dict[str, Callable[..
                 part.__dict__["forward"] = before[path]
 
 
-@contextmanager
-def _counting(functions: set[int], enter: Mark, leave: Mark) -> Iterator[None]:
-    """Have the functions of these numbers marked; without any, no mode slows the others down."""
-    if not functions:
-        yield
-        return
-    with _mode(_numbered(functions, enter, leave)):
-        yield
+def _counting(functions: set[int], enter: Mark, leave: Mark) -> Any:
+    """Return torch's function mode that marks the functions of these numbers; ``of`` calls what they are counted in."""
+    from torch.overrides import TorchFunctionMode
 
+    numbered = [number in functions for number in range(max(functions) + 1)]
 
-def _numbered(functions: set[int], enter: Mark, leave: Mark) -> Callable[..., Any]:
-    marked = [number in functions for number in range(max(functions) + 1)]
-    upcoming = iter(marked)
+    class Counting(TorchFunctionMode):  # type: ignore[misc] # torch is not followed
+        upcoming: Iterator[bool] = iter(())
 
-    def call(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        if not next(upcoming, False):
-            return function(*args, **kwargs)
-        enter()
-        result = function(*args, **kwargs)
-        leave()
-        return result
+        def of(self, module: Callable[..., Any], *given: Any) -> Any:
+            # What is called around it has no number: torch.no_grad, which is a function too, and a loss.
+            self.upcoming = iter(numbered)
+            return module(*given)
 
-    return call
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if not next(self.upcoming, False):
+                return function(*args, **(kwargs or {}))
+            enter()
+            result = function(*args, **(kwargs or {}))
+            leave()
+            return result
+
+    return Counting()
 
 
 def _mode(call: Callable[..., Any]) -> Any:
@@ -280,7 +284,7 @@ def _idle_modules() -> Idle:
         for _ in range(IDLE_LAYERS):
             part(value)
 
-    def marked(enter: Mark, leave: Mark) -> Callable[[], Any]:
+    def marked(enter: Mark, leave: Mark) -> Dressed:
         other = torch.nn.Identity()
         other.__dict__["forward"] = _dressed(other.forward, enter, leave)
 
@@ -288,7 +292,7 @@ def _idle_modules() -> Idle:
             for _ in range(IDLE_LAYERS):
                 other(value)
 
-        return run
+        return Dressed(run)
 
     return Idle(IDLE_LAYERS, plain, marked)
 
@@ -303,11 +307,8 @@ def _idle_functions() -> Idle:
         for _ in range(IDLE_LAYERS):
             value.is_floating_point()
 
-    def marked(enter: Mark, leave: Mark) -> Callable[[], Any]:
-        def run() -> None:
-            with _counting(set(range(IDLE_LAYERS)), enter, leave):
-                plain()
-
-        return run
+    def marked(enter: Mark, leave: Mark) -> Dressed:
+        counting = _counting(set(range(IDLE_LAYERS)), enter, leave)
+        return Dressed(partial(counting.of, plain), lambda: counting)
 
     return Idle(IDLE_LAYERS, plain, marked)

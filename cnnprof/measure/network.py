@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof import builder
-from cnnprof.devices.base import Alone, Idle, Layer, Mark, Network
+from cnnprof.devices.base import Alone, Dressed, Idle, Layer, Mark, Network
 from cnnprof.devices.storages import total, tracker
 from cnnprof.errors import MissingPackageError, UsageError
 from cnnprof.model.graph import Edge, Graph, Input, Node
@@ -29,8 +29,8 @@ class Marked(NamedTuple):
     """How a module's layers are told apart."""
 
     layers: tuple[Layer, ...]
-    forward: Callable[[Mark, Mark], Callable[..., Any]] | None
-    """Given marks: what is called in place of the module."""
+    dress: Callable[[Mark, Mark], tuple[Callable[..., Any], Callable[[], AbstractContextManager[Any]]]]
+    """Given marks: what is called in place of the module, and what is entered around it."""
     idle: dict[str, Idle]
 
 
@@ -47,21 +47,20 @@ def ready(module: torch.nn.Module, inputs: Sequence[torch.Tensor], marked: Marke
 
     first = ("forward", forward_of(called))
     phases = (first, ("backward", steps.backward), ("optimizer", steps.update)) if steps else (first,)
-    tells = marked.forward is not None and not setting.compiled
+
+    def dressed(enter: Mark, leave: Mark) -> Dressed:
+        call, around = marked.dress(enter, leave)
+        return Dressed(forward_of(call), around)
+
     return Network(
-        layers=marked.layers if tells else (),
+        layers=() if setting.compiled else marked.layers,
         phases=phases,
-        marked=(lambda enter, leave: forward_of(_forward(marked)(enter, leave))) if tells else None,
-        idle=marked.idle if tells else {},
+        marked=None if setting.compiled else dressed,
+        idle={} if setting.compiled else marked.idle,
         peak_bytes=lambda: _peak_bytes(module, inputs, steps, [step for _, step in phases]),
         counter=COUNTER,
         output_std=lambda: _output_std(module, inputs),
     )
-
-
-def _forward(marked: Marked) -> Callable[[Mark, Mark], Callable[..., Any]]:
-    assert marked.forward is not None  # noqa: S101 asked only where it is there
-    return marked.forward
 
 
 def _inference(call: Callable[..., Any], inputs: Sequence[torch.Tensor]) -> Callable[[], Any]:
@@ -158,7 +157,11 @@ def built(graph: Graph, setting: Setting) -> Network:
         for node in graph.nodes
         if node.when == "always" or setting.mode == "training"
     )
-    marked = Marked(layers, lambda enter, leave: builder.marked(module, enter, leave), {"line": _idle_lines(setting)})
+    marked = Marked(
+        layers,
+        lambda enter, leave: (builder.marked(module, enter, leave), nullcontext),
+        {"line": _idle_lines(setting)},
+    )
     return ready(module, inputs, marked, setting)
 
 
@@ -219,9 +222,9 @@ def _idle_lines(setting: Setting) -> Idle:
     module: Any = builder.build(graph, device=setting.device)
     value = torch.zeros(1, 1, device=setting.device)
 
-    def marked(enter: Mark, leave: Mark) -> Callable[[], Any]:
+    def marked(enter: Mark, leave: Mark) -> Dressed:
         dressed = builder.marked(module, enter, leave)
-        return lambda: dressed(value)
+        return Dressed(lambda: dressed(value))
 
     return Idle(IDLE_LAYERS, lambda: module(value), marked)
 

@@ -7,7 +7,7 @@ it goes on when it is asked for more, after what it said has been stored.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -32,6 +32,8 @@ FEWEST_CLEAN = 10
 """Of each pass, however narrow the interval."""
 SAMPLES_ALONE = 11
 _NS = 1_000_000_000
+Said = Generator[dict[str, Any], None, str | None]
+"""Messages, and how it ended."""
 
 
 class Plan(NamedTuple):
@@ -104,12 +106,12 @@ class _Loop:
 
     def _in_a_round(self) -> int:
         """Return the forwards of a round, one where it is not known how long they take."""
-        return max(1, int(ROUND_S * _NS / self._step_ns)) if self._step_ns else 1
+        return max(1, round(ROUND_S * _NS / self._step_ns)) if self._step_ns else 1
 
     # -- warm-up
 
     def warm_up(self) -> Iterator[dict[str, Any]]:
-        """Run pass E until its times no longer change; the first forward of each round is kept, to show how they did."""
+        """Run pass E until its times no longer change; keep the first forward of each round, to show how they did."""
         levels: list[float] = []
         count, settled = 0, False
         while not settled and not (count > 1 and self._elapsed_s() > WARM_UP_SHARE * self._plan.budget_s):
@@ -124,7 +126,7 @@ class _Loop:
 
     # -- passes E and L
 
-    def rounds(self) -> Iterator[dict[str, Any]]:
+    def rounds(self) -> Said:
         """Run the passes in random order, round by round; return how it ended."""
         while not self._enough():
             if self._elapsed_s() >= self._plan.budget_s or self._most() >= MOST_FORWARDS:
@@ -138,7 +140,7 @@ class _Loop:
         return "done"
 
     def _most(self) -> int:
-        return max(sum(each["kind"] == kind for each in self._taken) for kind in self._kinds)
+        return max([each["kind"] for each in self._taken].count(kind) for kind in self._kinds)
 
     def _enough(self) -> bool:
         """Return whether every pass has clean forwards enough, and a median with an interval as narrow as asked for."""
@@ -172,7 +174,7 @@ def checked(forward: dict[str, Any]) -> dict[str, Any]:
     return forward
 
 
-def _alone(subject: Subject, plan: Plan, done: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _alone(subject: Subject, plan: Plan, done: Sequence[str]) -> Said:
     """Run every layer by itself; return ``budget`` where the time was up before the last one."""
     began = subject.now_ns()
     for index, name in enumerate(subject.layers):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from cnnprof import worker
@@ -39,7 +38,7 @@ class Session(NamedTuple):
     deadline_s: float = DEADLINE_S
     writer: RunWriter | None = None
     watcher: Watcher | None = None
-    messages: Callable[[dict[str, Any]], Generator[dict[str, Any], None, None]] | None = None
+    messages: Callable[[dict[str, Any]], Iterator[dict[str, Any]]] | None = None
     """Measures in this process; None: in a worker."""
 
 
@@ -99,11 +98,10 @@ class _Recorder:
         self._show(number, part, None)
 
     def _messages(self, part: Part) -> Iterator[Message]:
-        with closing(self._source(request(self.run, part))) as found:
-            for said in found:
-                yield from_json(json.dumps(said), Message)
+        for said in self._source(request(self.run, part)):
+            yield from_json(json.dumps(said), Message)
 
-    def _source(self, asked: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
+    def _source(self, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
         if self._session.messages is not None:
             return self._session.messages(asked)
         return worker.stream(
@@ -169,6 +167,7 @@ def request(run: Run, part: Part) -> dict[str, Any]:
     }
     if part.script is not None:
         return asked | {"script": part.script} | _predicted(part)
+    assert part.graph is not None  # noqa: S101 whatever makes parts gives them one
     return asked | {
         "setting": to_json(setting).decode(),
         "graph": to_json(part.graph).decode(),

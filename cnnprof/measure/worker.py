@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cnnprof.model.run import Setting
 
 
-def run(request: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
+def run(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield what ``protocol.measure`` yields of a request.
 
     Args:
@@ -28,7 +28,7 @@ def run(request: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
     yield from _measured(network, request)
 
 
-def run_module(module: torch.nn.Module, request: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
+def run_module(module: torch.nn.Module, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the same of a module of this process, which is afterwards what it was."""
     from cnnprof.measure import imported
 
@@ -36,7 +36,7 @@ def run_module(module: torch.nn.Module, request: dict[str, Any]) -> Generator[di
         yield from _measured(network, request)
 
 
-def _measured(network: Network | None, request: dict[str, Any]) -> Generator[dict[str, Any], None, None]:
+def _measured(network: Network | None, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     device = import_module(DEVICES[request["device"].partition(":")[0]])
     yield from measure(device.subject(network, request), Plan(*request["plan"]), Earlier(**request["earlier"]))
 
