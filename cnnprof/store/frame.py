@@ -32,8 +32,9 @@ def to_frame(analysis: Analysis) -> pd.DataFrame:
 def run_to_frame(parts: Sequence[tuple[Part, Profile]]) -> pd.DataFrame:
     """Return one row per layer of each part: what was measured, and what is counted of the layer.
 
-    Times are in seconds: ``time_s`` and its spread, ``cpu_time_s``, ``hot_s``, ``cold_s``; where a layer was not told
-    apart they are missing. ``below_resolution`` says that a time is less than ``resolution_s`` and no more.
+    Columns bear the names of ``--columns``. Times are in seconds: ``time_s`` and its spread, ``cpu_time_s``, ``hot_s``,
+    ``cold_s``; where a layer was not told apart they are missing. ``below_resolution`` says that all that is known of a
+    time is that it is less than ``resolution_s``.
     """
     import pandas as pd
 
@@ -43,7 +44,14 @@ def run_to_frame(parts: Sequence[tuple[Part, Profile]]) -> pd.DataFrame:
         for time, counted in _layers(part, profile)
     ]
     names = list(dict.fromkeys(name for record in records for name in record))
-    return pd.DataFrame({name: _series([record.get(name) for record in records]) for name in names})
+    return pd.DataFrame({name: _column(name, [record.get(name) for record in records]) for name in names})
+
+
+def _column(name: str, values: list[Any]) -> pd.Series[Any]:
+    """Return a column; one of seconds has numbers, even where none was measured."""
+    import pandas as pd
+
+    return pd.Series(values, dtype="float64") if name.endswith("_s") else _series(values)
 
 
 def _layers(part: Part, profile: Profile) -> Iterator[tuple[LayerTime, dict[str, Any]]]:

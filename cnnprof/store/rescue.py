@@ -62,10 +62,11 @@ def verify(path: Path) -> Verification:
     """Return what is wrong with a store: its pages, its rows, the figures in them.
 
     Raises:
-        StoreError: it cannot be opened at all, or is locked.
+        StoreError: it cannot be opened at all, is another program's, or is locked.
     """
     if not path.exists():
         return Verification((), 0, ())
+    _check_store(path)
     findings: list[Finding] = []
     contents = _contents(path, findings, pages=True)
     samples = 0
@@ -79,6 +80,15 @@ def verify(path: Path) -> Verification:
             told.append(str(damage))
         findings += [Finding(row.id, problem) for problem in told[:_SHOWN]]
     return Verification(tuple(row.id for row in contents.runs), samples, tuple(findings))
+
+
+def _check_store(path: Path) -> None:
+    """Raise StoreError for another program's database, or one that cannot be opened; damage is what is looked for."""
+    try:
+        Connection(path, write=False).close()
+    except StoreError as error:
+        if error.code != "store-damaged":
+            raise
 
 
 def salvage(path: Path, choose: Callable[[list[str]], str]) -> tuple[Run, list[str]]:

@@ -47,6 +47,19 @@ def test_a_store_that_is_not_there_has_none_either(tmp_path):
     assert [] == list(tmp_path.iterdir())
 
 
+def test_an_empty_file_is_a_store_without_runs(tmp_path):
+    (tmp_path / "runs").touch()
+
+    assert ((), 0, ()) == verify(tmp_path / "runs")
+
+
+def test_a_database_of_another_program_is_not_looked_at(tmp_path):
+    change(tmp_path / "other", "CREATE TABLE runs (x)")
+
+    with pytest.raises(StoreError, match=r"is a database, but not one of cnnprof$"):
+        verify(tmp_path / "other")
+
+
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [
