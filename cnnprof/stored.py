@@ -32,7 +32,7 @@ def runs(store: str | os.PathLike[str] | None = None) -> list[Head]:
 
 
 def load_run(run: str | os.PathLike[str], store: str | os.PathLike[str] | None = None) -> Run:
-    """Return a run with all its samples.
+    """Return a run with all its samples; ``.ledger``, ``.to_frame()``.
 
     Args:
         run: an id, the beginning of one, ``last``, or a run file: a path object, or text that ends in .json.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from cnnprof.cli.commands import Group, did_you_mean
+from cnnprof.cli.parameters import names
 from cnnprof.report import FORMATS, SUFFIXES, render
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
+    from cnnprof.model.run import Run
     from cnnprof.report.base import Table
     from cnnprof.store.runs import Head, Store
 
@@ -109,6 +111,54 @@ def _deliver(table: Table, chosen: str | None, outputs: Sequence[str], *, quiet:
 
     found = targets(outputs, chosen, SUFFIXES)
     return deliver(found, lambda target: render(Report(table, screen=screen(target)), target.format), quiet=quiet)
+
+
+@runs.command()
+@RUN
+@STORE
+@click.option("--part", type=click.IntRange(1), metavar="N", help="Only the N-th model, device, dtype and batch.")
+@click.option("--depth", type=click.IntRange(1), metavar="N", help="Add up blocks below this level of names.")
+@click.option("--columns", callback=names, metavar="A,B,...", help="The columns to show.")
+@click.option("--sort", metavar="COLUMN", help="Sort by a column, largest first.")
+@click.option("--top", type=click.IntRange(1), metavar="N", help="Show the first N lines, add up the layers left out.")
+@FORMAT
+@OUTPUT
+@QUIET
+def show(
+    run: str,
+    store: str | None,
+    part: int | None,
+    chosen: str | None,
+    outputs: tuple[str, ...],
+    *,
+    quiet: bool,
+    **table: Any,
+) -> int:
+    """Show a run as "cnnprof profile" printed it. RUN may be a run file too, by a name that ends in .json.
+
+    One part shows its layers, several give one line each; --part 2 shows the layers of the second.
+    """
+    from cnnprof.cli.output import deliver, screen, targets
+    from cnnprof.measure.summary import summaries
+    from cnnprof.report.profile import profile_report
+    from cnnprof.stored import load_run
+
+    found = targets(outputs, chosen, SUFFIXES)
+    shown = _part(load_run(run, store), part)
+    figures = list(zip(shown.parts, summaries(shown), strict=True))
+    reported = {target: profile_report(figures, screen=screen(target), **table) for target in found}
+    return deliver(found, lambda target: render(reported[target], target.format), quiet=quiet)
+
+
+def _part(run: Run, number: int | None) -> Run:
+    from cnnprof.errors import UsageError
+    from cnnprof.model.plain import replace
+
+    if number is None:
+        return run
+    if number > len(run.parts):
+        raise UsageError(f"--part {number}: {run.id} has parts 1 to {len(run.parts)}")
+    return replace(run, parts=run.parts[number - 1 : number])
 
 
 @runs.command()

@@ -79,15 +79,19 @@ class Store:
         Raises:
             StoreError: nothing could be written, or another run has that id.
         """
-        if run.id in self.ids() and rows.ended(run) == self.load(run.id):
+        if self._has(run.id) and rows.ended(run) == self.load(run.id):
             return False
         self._insert(run, None)
         return True
 
+    def _has(self, run_id: str) -> bool:
+        with self.connection.transaction(write=False) as db:
+            return statements.has(db, run_id)
+
     def _insert(self, run: Run, owner: Owner | None) -> int:
         values = (run.id, *rows.sealed(replace(run, parts=())), _text(owner), _now())
         with self.connection.transaction(write=True) as db:
-            if db.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)).fetchone():
+            if statements.has(db, run.id):
                 raise StoreError(
                     f"the store {self.connection.path} has another run {run.id}",
                     hint="import it into another store: --store PATH", code="run-exists",

@@ -25,6 +25,11 @@ _SAMPLES = """
 """
 
 
+def has(db: sqlite3.Connection, run_id: str) -> bool:
+    """Return whether there is such a run."""
+    return db.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone() is not None
+
+
 def find(db: sqlite3.Connection, run_id: str) -> RunRow:
     """Return the row of a run.
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from cnnprof import analyze
 from cnnprof.__main__ import main
 from cnnprof.cli.root import cli
+from cnnprof.model.plain import replace
 from cnnprof.store.files import from_json, to_json
 from cnnprof.store.runs import Store
 from tests.helpers import runs
@@ -112,6 +114,46 @@ def test_a_mistake_is_one_error(capsys, argv, expected):
     out, err = capsys.readouterr()
     assert "" == out
     assert err.startswith(expected)
+
+
+# show
+
+
+def test_a_run_is_shown_as_it_was_profiled(capsys):
+    layers = analyze("lenet5")
+    names = tuple(row.name for row in layers.rows)
+    part = runs.part("lenet5", analysis=layers, layers=names, marks=("node",) * len(names), forwards=20)
+    part = replace(part, forwards=tuple(each for each in part.forwards if each.kind == "E"), temperatures=())
+    runs.store_of(Path("other"), runs.run("one", part))
+
+    assert 0 == main(["runs", "show", "one", "--store", "other"])
+
+    out = capsys.readouterr().out
+    assert [] == [name for name in names if name not in out]
+    assert "lenet5" in out.splitlines()[0]
+
+
+def test_of_several_parts_each_is_a_line_and_one_can_be_chosen(capsys):
+    run = runs.run("two", runs.part("alexnet"), runs.part("lenet5", analysis=analyze("lenet5"), layers=(), marks=(),
+                   forwards=1, temperatures=()))  # fmt: skip
+    last = replace(run.parts[1], forwards=run.parts[1].forwards[:1])
+    runs.store_of(Path("other"), replace(run, parts=(run.parts[0], last)))
+
+    assert 0 == main(["runs", "show", "two", "--store", "other", "-f", "json"])
+    assert 2 == len(json.loads(capsys.readouterr().out)["parts"])
+
+    assert 0 == main(["runs", "show", "two", "--store", "other", "--part", "2", "--columns", "name,params"])
+    assert "61,706" in capsys.readouterr().out
+
+    assert 2 == main(["runs", "show", "two", "--store", "other", "--part", "3"])
+    assert "error[usage] --part 3: two has parts 1 to 2\n" == capsys.readouterr().err
+
+
+def test_a_run_file_is_shown_without_a_store(capsys):
+    Path("run.json").write_text(to_json(NEW))
+
+    assert 0 == main(["runs", "show", "run.json", "--store", "nothing"])
+    assert "vgg16" in capsys.readouterr().out
 
 
 # export and import
