@@ -77,7 +77,7 @@ def duration(seconds: float, digits: int = _SIGNIFICANT) -> str:
         unit, scaled = unit + 1, scaled * 1000
     rounded = float(f"{scaled:.{digits}g}")
     decimals = max(0, digits - len(str(int(abs(rounded)))))
-    return f"{rounded:,.{decimals}f} {_TIMES[unit]}"
+    return f"{scaled:,.{decimals}f} {_TIMES[unit]}"
 
 
 _BYTES = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*(?:([kmgt])(i?)b?|b)\s*", re.IGNORECASE)

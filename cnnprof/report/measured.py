@@ -73,11 +73,11 @@ def _columns(profile: Profile, batch: int) -> Sequence[LayerColumn]:
         ),
         of.share("time_share", "share", "share of the layers' time", seconds),
         of.rate(
-            "gflops_per_s", "GFLOP/s", "10⁹ FLOPs per second", "2 per multiply-accumulate ÷ time",
+            "gflops_per_s", "GFLOP/s", "billions of FLOPs per second", "2 per multiply-accumulate ÷ time",
             lambda rows: sum(row.flops for row in rows) / _GIGA, 6,
         ),
         of.rate(
-            "gigabytes_per_s", "GB/s", "10⁹ bytes per second",
+            "gigabytes_per_s", "GB/s", "billions of bytes per second",
             "bytes of every input, parameter, buffer and output, each once, ÷ time; caches serve some of them",
             lambda rows: sum(map(_bytes, rows)) / _GIGA,
         ),

@@ -73,7 +73,7 @@ _ALL = (
         lambda _, profile: profile.images_per_s,
     ),
     _Summed(
-        Column("gflops_per_s", "GFLOP/s", "ratio", "2 per multiply-accumulate ÷ time", "10⁹ FLOPs per second", rank=7),
+        Column("gflops_per_s", "GFLOP/s", "ratio", "2 per multiply-accumulate ÷ time", "billions of FLOPs per second", rank=7),
         _gflops,
     ),
     _Summed(

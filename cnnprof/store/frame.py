@@ -39,7 +39,7 @@ def run_to_frame(parts: Sequence[tuple[Part, Profile]]) -> pd.DataFrame:
     import pandas as pd
 
     records = [
-        _about(part, profile) | _measured(time) | counted
+        _about(part, profile) | _measured(time) | _rates(time, counted, part, profile) | counted
         for part, profile in parts
         for time, counted in _layers(part, profile)
     ]
@@ -80,6 +80,23 @@ def _measured(time: LayerTime) -> dict[str, Any]:
         alone = getattr(time, name)
         found[f"{name}_s"] = None if alone is None else alone.median_s
     return found
+
+
+def _rates(time: LayerTime, counted: dict[str, Any], part: Part, profile: Profile) -> dict[str, Any]:
+    """Return what follows from a time; nothing where it is below resolution, of which the share alone is known."""
+    found = time.time
+    names = ("interval", "time_share", "gflops_per_s", "gigabytes_per_s", "images_per_s")
+    rates: dict[str, Any] = dict.fromkeys(names)
+    if found is not None and profile.ledger is not None:
+        rates["time_share"] = found.median_s / profile.ledger.layers_s
+    flops, read, written = (counted.get(name) for name in ("flops", "read_bytes", "write_bytes"))
+    moved = None if read is None or written is None else read + written
+    if found is not None and not time.below_resolution:
+        rates["interval"] = (found.high_s - found.low_s) / 2 / found.median_s
+        rates["gflops_per_s"] = flops / 1e9 / found.median_s if flops else None
+        rates["gigabytes_per_s"] = moved / 1e9 / found.median_s if moved else None
+        rates["images_per_s"] = part.setting.batch / found.median_s
+    return rates | {"moved_bytes": moved}
 
 
 def _record(row: Row, analysis: Analysis) -> dict[str, Any]:

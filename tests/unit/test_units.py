@@ -130,3 +130,41 @@ def test_a_lower_bound_is_marked():
 def test_signs_have_an_ascii_form_and_everything_else_an_escape():
     assert ">= 3x3 * 2 ... ####" == units.to_ascii("≥ 3×3 · 2 … ████")
     assert "caf\\xe9" == units.to_ascii("café")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (2.5, "2.500 s"),
+        (1.0, "1.000 s"),
+        (0.99996, "1.000 s"),
+        (0.99994, "999.9 ms"),
+        (0.001234, "1.234 ms"),
+        (0.04512, "45.12 ms"),
+        (9.9996e-4, "1.000 ms"),
+        (12.344e-6, "12.34 µs"),
+        (95e-9, "95.00 ns"),
+        (1.2345e-10, "0.123 ns"),
+        (-4.988e-6, "-4.988 µs"),
+        (0.0, "0 s"),
+        (-0.0, "0 s"),
+        (4321.0, "4,321 s"),
+        (98765.0, "98,765 s"),
+    ],
+)
+def test_a_time_has_four_digits_in_the_unit_that_fits(seconds, expected):
+    assert expected == units.duration(seconds)
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(3e-6, "3.0 µs"), (450e-9, "450 ns"), (0.0199, "20 ms")])
+def test_a_time_in_fewer_digits(seconds, expected):
+    assert expected == units.duration(seconds, 2)
+
+
+@pytest.mark.parametrize(("fraction", "expected"), [(-0.0162, "-1.6 %"), (-1e-9, ">-0.1 %"), (1e-9, "<0.1 %")])
+def test_a_share_may_be_negative(fraction, expected):
+    assert expected == units.percent(fraction)
+
+
+def test_times_without_unicode():
+    assert "12.34 us +/- 2" == units.to_ascii("12.34 µs ± 2")

@@ -5,8 +5,14 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from cnnprof.measure.summary import summarise
+from cnnprof.model.run import Setting, Temperature
+from cnnprof.report import measured
+from cnnprof.report.base import Below
 from cnnprof.report.columns import LAYER_COLUMNS
-from cnnprof.store.frame import to_frame
+from cnnprof.report.profile import profile_report
+from cnnprof.store.frame import run_to_frame, to_frame
+from tests.helpers.parts import part
 from tests.unit.report.samples import analysis, blocks, row, small, with_unknown
 
 
@@ -69,3 +75,52 @@ def test_a_result_without_layers_is_an_empty_frame():
 
 def test_shares_add_up_to_one():
     assert pytest.approx(1.0) == to_frame(blocks())["macs_share"].sum()
+
+
+# Runs
+
+
+def test_a_run_is_a_row_per_layer_of_each_part_with_times_and_counts():
+    parts = [
+        part({"conv": 40_000, "relu": 300, "fc": 20_000}, analysis=small(), setting=Setting(batch=batch))
+        for batch in (1, 8)
+    ]
+    frame = run_to_frame([(each, summarise(each)) for each in parts])
+
+    assert [("conv", 1), ("relu", 1), ("pool", 1), ("fc", 1), ("conv", 8)] == list(
+        zip(frame["name"], frame["batch"], strict=True)
+    )[:5]
+    assert [40e-6, 300e-9] == pytest.approx(list(frame["time_s"][:2]))
+    assert [False, True, False, False] == list(frame["below_resolution"][:4])
+    assert (3888, 112, "conv2d") == tuple(frame.loc[0, ["macs", "params", "op"]])
+    assert 500e-9 == pytest.approx(frame.loc[1, "resolution_s"])
+    assert frame["protocol"][4].startswith("E+L cpu batch 8 float32")
+
+
+def test_a_layer_that_was_not_told_apart_has_no_time_in_the_frame():
+    frame = run_to_frame([(each, summarise(each)) for each in [part({"conv": 1_000}, analysis=small())]])
+
+    assert [False, True, True, True] == list(frame["time_s"].isna())
+    assert [1, 0, 0, 0] == list(frame["calls"])
+    assert "Int64" == frame["n"].dtype
+
+
+def test_seconds_that_nobody_measured_are_a_column_of_numbers_all_the_same():
+    frame = run_to_frame([(each, summarise(each)) for each in [part({"conv": 1_000}, analysis=small())]])
+
+    assert "float64" == frame["hot_s"].dtype
+
+
+def test_a_runs_columns_bear_the_names_of_the_command_line_and_have_its_figures():
+    alone = Temperature(layer="fc", hot_ns=(5_000,) * 11, cold_ns=(30_000,) * 11)
+    found = part({"conv": 40_000, "relu": 300, "fc": 20_000}, analysis=small(), temperatures=(alone,))
+    profile = summarise(found)
+    frame = run_to_frame([(found, profile)])
+    names = [name for name in measured.catalogue(profile).columns if name not in LAYER_COLUMNS]
+    table = profile_report([(found, profile)], columns=names).main
+
+    assert [] == [name for name in names if name not in frame.columns]
+    for name in names:
+        for shown, kept in zip(table.cells(name), frame[name], strict=True):
+            if shown is not None and not isinstance(shown, Below):
+                assert shown == pytest.approx(kept), name
