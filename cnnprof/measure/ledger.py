@@ -23,11 +23,14 @@ _FEMTO = 15
 def ledger(part: Part, ends: Samples, marked: Samples, layers: Sequence[LayerTime]) -> Ledger | None:
     """Return where the time of a forward goes, of a training step its forward; None where a pass is missing.
 
+    Layers and glue are medians of what they add up to in each forward. The medians of single layers add up to less,
+    ``rows_s``: each leaves out the forwards in which that layer was slow, and those are not the same ones.
+
     Args:
         part: what was measured.
         ends: pass E.
         marked: pass L.
-        layers: the times of the rows, which ``layers_s`` is the sum of.
+        layers: the times of the rows.
     """
     if not ends.used or not marked.used:
         return None
@@ -36,31 +39,21 @@ def ledger(part: Part, ends: Samples, marked: Samples, layers: Sequence[LayerTim
     end_to_end, with_marks = estimate(whole, dirty=len(ends.dirty)), estimate(tiled, dirty=len(marked.dirty))
     if end_to_end is None or with_marks is None:
         return None
-    layers_s = math.fsum(each.time.median_s for each in layers if each.time is not None)
-    glue_s = _glue_ns(part, marked) / NS
+    inside_ns = math.fsum(part.costs[kind].inside_ns for kind in part.marks)
+    outside_ns = math.fsum(part.costs[kind].outside_ns for kind in part.marks)
+    layers_s = (median(sum(each.marks_ns[1::2]) for each in marked.used) - inside_ns) / NS
+    glue_s = (median(sum(each.marks_ns[::2]) for each in marked.used) - outside_ns) / NS
     # Floats round far below any clock; what they leave of exact figures is no time.
     unexplained_s = round(end_to_end.median_s - layers_s - glue_s, _FEMTO) + 0.0
-    # Of the sum of medians, the interval is that of the forwards' sums: resampling hundreds of layers one by one would
-    # take seconds, and a layer's share of a slow forward is not independent of the others'.
     low, high = bootstrap_difference(whole, tiled)
     centre = median(whole) - median(tiled)
     return Ledger(
         end_to_end=end_to_end,
         layers_s=layers_s,
+        rows_s=math.fsum(each.time.median_s for each in layers if each.time is not None),
         glue_s=glue_s,
         unexplained_s=unexplained_s,
         unexplained_low_s=unexplained_s + (low - centre) / NS,
         unexplained_high_s=unexplained_s + (high - centre) / NS,
         marked=with_marks,
     )
-
-
-def _glue_ns(part: Part, marked: Samples) -> float:
-    """Return the sum of the gaps' medians, without what marks cost there.
-
-    A pair of marks costs some time outside of its layer; it is taken off the gap before it. The gap behind the last
-    layer has no pair of its own.
-    """
-    gaps = zip(*(each.marks_ns[::2] for each in marked.used), strict=True)
-    costs = math.fsum(part.costs[kind].outside_ns for kind in part.marks)
-    return math.fsum(median(gap) for gap in gaps) - costs

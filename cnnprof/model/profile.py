@@ -50,7 +50,9 @@ class Ledger(Plain, frozen=True, kw_only=True):
     end_to_end: Estimate
     """Pass E: the forward without any marks."""
     layers_s: float
-    """The sum of the layers' times."""
+    """All layers together: the median of what they add up to in a forward."""
+    rows_s: float
+    """The sum of the layers' own medians, as they stand in the table."""
     glue_s: float
     """Between the layers: Python, hooks, freeing tensors."""
     launch_gaps_s: float | None = None

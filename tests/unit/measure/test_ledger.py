@@ -143,10 +143,24 @@ def test_layers_glue_and_unexplained_are_the_whole_whatever_the_samples_and_thei
     assert found == summarise(part(TIMES, forwards=tuple(forwards))).ledger
 
 
-def test_the_sum_of_the_rows_is_the_ledgers_layers_line():
+def test_the_rows_add_up_to_the_ledgers_layers_where_every_forward_is_alike():
     found = summarise(part(TIMES))
 
-    assert sum(each.time.median_s for each in found.layers) == pytest.approx(found.ledger.layers_s, rel=1e-12)
+    assert 65_000 == ns(found.ledger.rows_s) == ns(found.ledger.layers_s)
+
+
+def test_forwards_that_are_slow_in_one_layer_each_are_in_the_layers_together_and_in_no_row():
+    slow = [{"conv": 43_000}, {"relu": 8_000}, {"fc": 23_000}]
+    forwards = [
+        each
+        for _ in range(4)
+        for more in slow
+        for each in (forward(wall_ns=70_000), marked([*(TIMES | more).values()], [500, 500, 500, 500]))
+    ]
+    found = summarise(part(TIMES, forwards=tuple(forwards)))
+
+    assert [40_000, 5_000, 20_000] == [ns(each.time.median_s) for each in found.layers]
+    assert (68_000, 65_000, 0) == (ns(found.ledger.layers_s), ns(found.ledger.rows_s), lines(found)["unexplained"])
 
 
 def test_the_interval_of_the_unexplained_holds_it_and_covers_what_is_so_as_often_as_it_says():
