@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,12 @@ import pytest
 
 from cnnprof.__main__ import main
 from cnnprof.cli.runs import runs as runs_group
+from cnnprof.model.plain import replace
 from cnnprof.store import connection
 from cnnprof.store.files import from_json, to_json
 from cnnprof.store.rescue import verify
 from cnnprof.store.runs import Store
-from tests.faults.test_hostile_names import HOSTILE, acts, cells, unguarded
+from tests.faults.test_hostile_names import HOSTILE, acts, cells, everywhere, unguarded
 from tests.faults.test_output_faults import may_mount, without_privileges
 from tests.helpers import latex, runs
 from tests.helpers.processes import CNNPROF, ROOT, cnnprof, environment, run
@@ -315,6 +317,30 @@ def test_a_name_in_a_run_comes_back_exactly_and_acts_nowhere(tmp_path, capsys, n
     assert name.encode("utf-8", "backslashreplace").decode() == unguarded(line[header.index("models")])
     assert {6} == {len(cells(each)) for each in texts["md"].splitlines() if each.startswith("|")}
     assert 2 == len(latex.read(texts["latex"])[0].rows)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_of_a_layer_in_a_run_that_is_shown_acts_nowhere(tmp_path, capsys, name):
+    analysis = everywhere(name)
+    layers = tuple(row.name for row in analysis.rows)
+    measured = (runs.forward(9), replace(runs.marked(9, len(layers)), phases_ns=()))
+    part = runs.part(
+        name, analysis=analysis, layers=layers, marks=("node",) * len(layers), forwards=1, temperatures=(),
+        environment={"cpu": name, "threads": 1},
+    )  # fmt: skip
+    path = str(runs.store_of(tmp_path / "runs", runs.run(runs.ID, replace(part, forwards=measured))))
+    texts = {}
+    for form in ("table", "csv", "md", "json", "latex"):
+        assert 0 == main(["runs", "show", "last", "--store", path, "-f", form])
+        texts[form] = capsys.readouterr().out
+
+    assert [set()] * 4 == [acts(texts[form]) for form in ("table", "md", "json", "latex")]
+    rows = [row for row in csv.reader(io.StringIO(texts["csv"], newline="")) if row]
+    assert f"b.{name}.w".encode("utf-8", "backslashreplace").decode() in [unguarded(row[0]) for row in rows]
+    numbers = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
+    starts = {"=", "+", "-", "@", "\t", "\r"}
+    assert [] == [cell for row in rows for cell in row if cell[:1] in starts and not numbers.fullmatch(cell)]
+    assert layers == tuple(row["name"] for row in json.loads(texts["json"])["parts"][0]["analysis"]["rows"])
 
 
 def test_a_damaged_run_says_so_without_its_names_acting(tmp_path, capsys):
