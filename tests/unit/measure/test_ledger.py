@@ -79,15 +79,22 @@ def test_work_in_a_hook_outside_of_the_marks_is_glue():
 def test_of_a_training_step_the_ledger_is_of_its_forward():
     found = part(TIMES, setting=replace(part(TIMES).setting, mode="training"), phases=("forward", "backward"))
     steps = tuple(
-        replace(each, phases_ns=(sum(each.marks_ns) or each.wall_ns, 200_000), wall_ns=each.wall_ns + 200_000)
+        replace(
+            each,
+            phases_ns=(sum(each.marks_ns) or each.wall_ns, 200_000),
+            wall_ns=each.wall_ns + 200_000,
+            cpu_ns=each.wall_ns + 200_000,
+        )
         for each in found.forwards
     )
-    profile = summarise(replace(found, forwards=steps))
+    slow = replace(steps[0], cpu_ns=1)
+    profile = summarise(replace(found, forwards=(*steps, slow)))
 
     assert {"layers": 65_000, "glue": 2_000, "unexplained": 0, "E": 67_000, "marks": 3_300} == lines(profile)
     assert (267_000, 67_000, 200_000) == (
         ns(profile.whole.median_s), ns(profile.phases["forward"].median_s), ns(profile.phases["backward"].median_s)
     )  # fmt: skip
+    assert (1, 1) == (profile.phases["backward"].dirty, profile.whole.dirty)
 
 
 def test_each_kind_of_mark_has_its_own_cost():

@@ -303,6 +303,13 @@ def test_several_parts_are_a_line_each():
     )
 
 
+def test_the_rate_of_a_training_step_counts_its_gradients():
+    found = part({"conv": 40_000}, whole=50_000, analysis=analysis([row("conv", "conv2d", macs=1_000)]))
+    step = replace(found, setting=Setting(mode="training"))
+
+    assert [2_000 / 50e3, 6_000 / 50e3] == pytest.approx(of(found, step).main.cells("gflops_per_s"))
+
+
 def test_doubts_about_several_parts_name_them_and_what_is_said_of_many_is_said_once():
     shaky = replace(PART, steady=False)
     found = of(PART, shaky, replace(shaky, setting=Setting(batch=8)), replace(PART, output_std=0.0, model="zero"))
