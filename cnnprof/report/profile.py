@@ -29,7 +29,7 @@ _LEDGER = (
     Column("high_s", "to", "time", "upper end of the 95 % interval", "seconds", rank=4),
 )  # fmt: skip
 _LINES = (
-    ("layers", "layers", "the sum of the layers' times"),
+    ("layers", "layers", "the median of what all layers add up to in a forward"),
     ("launch gaps", "launch_gaps", "a GPU waits for its next kernel"),
     ("glue", "glue", "between the layers: Python, hooks, what is no layer, freeing tensors"),
     (
@@ -164,6 +164,19 @@ def _extra(part: Part, profile: Profile) -> Iterator[Table]:
         yield _peak(part, part.memory.peak_bytes, part.memory.by)
 
 
+_APART = 0.001
+"""A difference that is printed as 0.1 %."""
+
+
+def _rows(ledger: Ledger) -> Iterator[str]:
+    apart = ledger.rows_s / ledger.layers_s - 1 if ledger.layers_s else 0.0
+    if abs(apart) >= _APART:
+        yield (
+            f"the medians of the layers by themselves add up to {duration(ledger.rows_s)} ({100 * apart:+.1f} %): each "
+            "leaves out the forwards in which that one layer was slow"
+        )
+
+
 def ledger_table(ledger: Ledger) -> Table:
     """Return the lines that make up the forward, and beside them what the marks cost."""
     whole = ledger.end_to_end
@@ -182,7 +195,7 @@ def ledger_table(ledger: Ledger) -> Table:
         columns=_LEDGER,
         lines=tuple(lines),
         totals=(Line(("end to end", whole.median_s, 1.0, whole.low_s, whole.high_s)),),
-        notes=(marks,),
+        notes=(*_rows(ledger), marks),
         definitions=(*definitions(_LEDGER), *((title, meaning) for title, _, meaning in _LINES)),
     )
 

@@ -249,6 +249,15 @@ def test_what_the_marks_cost_stands_beside_the_ledger_with_its_sign():
     )
 
 
+def test_where_the_rows_add_up_to_less_than_the_layers_a_note_says_why():
+    ledger = replace(summarise(PART).ledger, layers_s=62e-6, rows_s=60.3e-6)
+
+    assert ledger_table(ledger).notes[0] == (
+        "the medians of the layers by themselves add up to 60.30 µs (-2.7 %): each leaves out the forwards in which "
+        "that one layer was slow"
+    )
+
+
 def test_a_training_step_has_its_phases():
     steps = tuple(
         replace(each, wall_ns=400_000, phases_ns=(sum(each.marks_ns) or 62_300, 200_000, 100_000))
