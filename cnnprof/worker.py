@@ -326,17 +326,22 @@ def _replies(job: _Job, asked: SimpleQueue[None]) -> Iterator[dict[str, Any]]:
 def _told(error: BaseException) -> dict[str, Any]:
     if isinstance(error, CnnprofError):
         return _plain(error)
-    if _is_out_of_memory(error):
-        size = re.search(r"tried to allocate (\d[\d.]* \w+)", str(error), re.IGNORECASE)
-        message = f"not enough memory: it tried to allocate {size[1]}" if size else "not enough memory"
-        return _plain(WorkerError(message, hint="try a smaller network", code="worker-memory"))
+    if is_out_of_memory(error):
+        return _plain(out_of_memory(error))
     import traceback
 
     text = "".join(traceback.format_exception(error))
     return {"bug": f"{type(error).__name__}: {error}", "traceback": text}
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def out_of_memory(error: BaseException) -> WorkerError:
+    """Return what is said of such an error."""
+    size = re.search(r"tried to allocate (\d[\d.]* \w+)", str(error), re.IGNORECASE)
+    message = f"not enough memory: it tried to allocate {size[1]}" if size else "not enough memory"
+    return WorkerError(message, hint="try a smaller network", code="worker-memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
     """Return whether Python, the system, torch's allocator of the CPU or one of its devices had no more to give."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM

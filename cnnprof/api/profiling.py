@@ -30,6 +30,8 @@ BUDGET_S = 30.0
 INTERVAL = 0.02
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 MOST_THREADS = 4096
+MOST_BATCH = 2**31 - 1
+MOST_SEED = 2**63 - 1
 
 
 def profile(  # noqa: PLR0913 the options of the command, by name
@@ -59,9 +61,9 @@ def profile(  # noqa: PLR0913 the options of the command, by name
 
     Args:
         model: as for ``load``, or a graph; an ``nn.Module`` only with ``in_process``.
-        device: ``cpu``, or ``fake``; several are measured one after the other.
-        batch: samples per forward.
-        dtype: of weights, activations and inputs.
+        device: ``cpu`` or ``fake``, one or several.
+        batch: samples per forward, one number or several.
+        dtype: of weights, activations and inputs, one or several.
         input: as for ``load``.
         set: as for ``load``.
         freeze: as for ``analyze``.
@@ -75,8 +77,7 @@ def profile(  # noqa: PLR0913 the options of the command, by name
         seed: of weights and inputs.
         python: another interpreter, whose torch is measured.
         store: a file of runs where every finished sample is put at once; by default nothing is stored.
-        in_process: measure here, not in a worker. An ``nn.Module`` keeps its own weights, dtype and device; its
-            gradients, statistics and mode are afterwards what they were.
+        in_process: measure here, not in a worker; of an ``nn.Module`` a copy, so that it stays as it is.
 
     Raises:
         UsageError: an argument that does not fit.
@@ -86,15 +87,9 @@ def profile(  # noqa: PLR0913 the options of the command, by name
         KeyboardInterrupt: with what was measured until then, a Run, as ``.partial``.
     """
     settings = settings_of(
-        device,
-        dtype,
-        batch,
-        channels_last=channels_last,
-        threads=threads,
-        compiled=compile,
-        training=training,
+        device, dtype, batch, channels_last=channels_last, threads=threads, compiled=compile, training=training,
         seed=seed,
-    )
+    )  # fmt: skip
     check(settings, budget_s, interval, python=python)
     patterns = (freeze,) if isinstance(freeze, str) else freeze
     parts = parts_of(model, settings, size=input, values=set, freeze=patterns, in_process=in_process)
@@ -134,14 +129,21 @@ def check(settings: Sequence[Setting], budget_s: float, interval: float, *, pyth
     """
     _check_range("budget_s", budget_s, 0, 1e6)
     _check_range("interval", interval, 0, 1)
+    if not settings:
+        raise UsageError("nothing to measure: no device, no dtype or no batch is given", code="bad-value")
     for setting in settings:
         if setting.dtype not in DTYPES:
             raise UsageError(f"a network is measured in {', '.join(DTYPES)}, got {setting.dtype!r}", code="bad-dtype")
         if setting.optimizer not in analyzer.OPTIMIZERS:
             known = ", ".join(analyzer.OPTIMIZERS)
             raise UsageError(f"unknown optimizer {setting.optimizer!r}", hint=f"one of {known}", code="bad-optimizer")
-        if setting.threads is not None:
-            _check_range("threads", setting.threads, 0, MOST_THREADS)
+        for name, value, least, most in (
+            ("batch", setting.batch, 1, MOST_BATCH),
+            ("threads", setting.threads, 1, MOST_THREADS),
+            ("seed", setting.seed, 0, MOST_SEED),
+        ):
+            if value is not None:
+                _check_whole(name, value, least, most)
     for device in dict.fromkeys(setting.device for setting in settings):
         _check_device(device, python)
 
@@ -151,9 +153,14 @@ def _check_range(name: str, value: float, above: float, most: float) -> None:
         raise UsageError(f"{name} must be above {above:g} and at most {most:g}, got {value!r}", code="bad-value")
 
 
+def _check_whole(name: str, value: object, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise UsageError(f"{name} must be a whole number from {least} to {most}, got {value!r}", code="bad-value")
+
+
 def _check_device(device: str, python: str | None) -> None:
     name = device.partition(":")[0]
-    if name not in DEVICES:
+    if name not in DEVICES or device.startswith("cpu:"):  # the CPU has no number
         raise UsageError(f"unknown device {device!r}", hint=f"one of {', '.join(DEVICES)}", code="bad-device")
     module = import_module(DEVICES[name])
     missing = module.missing(python)
@@ -224,10 +231,8 @@ def _here(model: Model) -> Callable[[dict[str, Any]], Iterator[dict[str, Any]]]:
     """Return what measures in this process: a user's own module, or what a worker would build."""
     from cnnprof.measure import worker
 
-    if not readers.is_module(model):
-        return worker.run
-    module: torch.nn.Module = model
-    return lambda request: worker.run_module(module, request)
+    module: torch.nn.Module | None = model if readers.is_module(model) else None
+    return lambda request: worker.run_here(request, module)
 
 
 def new_run(

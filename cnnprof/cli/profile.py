@@ -11,7 +11,7 @@ import click
 
 from cnnprof.cli.commands import Command
 from cnnprof.cli.parameters import announce, complete_model, names, numbers, settings
-from cnnprof.errors import CnnprofError, UsageError
+from cnnprof.errors import CnnprofError, MissingPackageError, UsageError
 from cnnprof.report import FORMATS, SUFFIXES, render
 
 if TYPE_CHECKING:
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 PARTIAL = 4
 FAILED = 2
+_SAID = (click.core.ParameterSource.COMMANDLINE,)
+_FIXED = {
+    "--device", "--batch", "--dtype", "--input", "--set", "--freeze", "--channels-last", "--threads", "--compile",
+    "--training", "--temperature", "--budget", "--interval", "--python",
+}  # fmt: skip
+"""What a run has had since it began."""
 _SECONDS = {"": 1, "s": 1, "ms": 1e-3, "m": 60, "min": 60, "h": 3600}
 
 
@@ -122,8 +128,19 @@ def _check(options: Options) -> None:
             "profile needs a model" if not options.models else "--resume goes on with its own models",
             hint="cnnprof profile vgg16, or cnnprof profile --resume last",
         )
+    if options.resume and (fixed := _given() & _FIXED):
+        raise UsageError(
+            f"--resume goes on as it began: {', '.join(sorted(fixed))} cannot change", hint="profile it anew"
+        )
     if options.unstored and (options.store or options.resume):
         raise UsageError("--no-store: with --store or --resume there is a store")
+
+
+def _given() -> set[str]:
+    """Return the first names of the options on the command line."""
+    ctx = click.get_current_context()
+    typed = click.core.ParameterSource.COMMANDLINE
+    return {each.opts[0] for each in ctx.command.params if ctx.get_parameter_source(each.name or "") is typed}
 
 
 def _profile(options: Options, found: Sequence[Target]) -> int:
@@ -187,6 +204,8 @@ def _measured(options: Options, found: Sequence[Target], run: Run, measure: Any,
         partial: Run | None = getattr(stop, "partial", None)
         if partial is not None and any(part.forwards for part in partial.parts):
             _deliver(partial, options, found)
+            if not options.unstored and not options.quiet:
+                say(f"cnnprof profile --resume {partial.id} goes on")
         raise
     code = _deliver(done.run, options, found)
     if done.unstored is not None:
@@ -222,18 +241,20 @@ def _code(run: Run, attempts: Attempts) -> int:
 
     failed = [part for part in run.parts if part.status not in ("done", "budget")]
     for part in failed:
-        say(CnnprofError(f"{_named(part)}: {part.problem}", hint=part.hint, code=part.status).render())
-    if failed:
-        return PARTIAL if any(part.forwards for part in run.parts) else FAILED
-    return attempts.exit_code(any_result=True)
+        say(CnnprofError(f"{_named(part)}: {part.problem}", hint=part.hint, code=part.code or "failed").render())
+    if not failed:
+        return attempts.exit_code(any_result=True)
+    if any(part.forwards for part in run.parts):
+        return PARTIAL
+    return MissingPackageError.exit_code if {part.code for part in failed} == {MissingPackageError.code} else FAILED
 
 
 def _deliver(run: Run, options: Options, found: Sequence[Target]) -> int:
     from cnnprof.cli.output import deliver, screen
-    from cnnprof.measure.summary import summarise
+    from cnnprof.measure.summary import summaries
     from cnnprof.report.profile import profile_report
 
-    pairs = [(part, summarise(part)) for part in run.parts]
+    pairs = list(zip(run.parts, summaries(run), strict=True))
 
     def text(target: Target) -> str:
         report = profile_report(

@@ -26,7 +26,7 @@ COMMANDS = {
         "Show what other tools say about a network, and why they differ.",
     ),
     "explain": ("cnnprof.cli.explain:explain", "Derive a layer's figures step by step, or explain an error."),
-    "profile": ("cnnprof.cli.profile:profile", "Measure how long every layer takes."),
+    "profile": ("cnnprof.cli.profile:profile", "Measure how long every layer of a network takes."),
     "transfer": (
         "cnnprof.cli.transfer:transfer",
         "Show what training a new head, the last layers or all costs.",

@@ -67,13 +67,16 @@ def read(device: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 pathlib costs start-up
             found: dict[str, Any] = json.load(file)
-    except (OSError, ValueError) as error:
+        unknown = found.keys() - set(Script._fields)
+    except (OSError, ValueError, AttributeError) as error:
         raise UsageError(f"{device}: {error}", hint="a JSON object of values for the fake device") from error
-    unknown = set(found) - set(Script._fields)
     if unknown:
         raise UsageError(
             f"{device}: {', '.join(sorted(unknown))}: no such value", hint=f"one of {', '.join(Script._fields)}"
         )
+    strange = [each for each in found.get("faults", {}).values() if each not in _FAULTS]
+    if strange:
+        raise UsageError(f"{device}: {strange[0]}: no such fault", hint=f"one of {', '.join(_FAULTS)}")
     return found
 
 

@@ -46,17 +46,10 @@ def named(source: dict[str, Any], graph: Graph, setting: Setting) -> Network:
     return _network(module, graph, setting)
 
 
-@contextmanager
-def borrowed(module: torch.nn.Module, graph: Graph, setting: Setting) -> Iterator[Network]:
-    """Lend a copy of a module of this process, as a network, and torch's number of threads."""
-    import torch
-
-    before = torch.get_num_threads()
+def of(module: torch.nn.Module, graph: Graph, setting: Setting) -> Network:
+    """Return the network of a copy of a module of this process."""
     set_threads(setting)
-    try:
-        yield _network(copy.deepcopy(module), graph, setting)
-    finally:
-        torch.set_num_threads(before)
+    return _network(copy.deepcopy(module), graph, setting)
 
 
 def _network(module: Any, graph: Graph, setting: Setting) -> Network:

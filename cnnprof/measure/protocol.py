@@ -127,9 +127,9 @@ class _Loop:
     # -- passes E and L
 
     def rounds(self) -> Said:
-        """Run the passes in random order, round by round; return how it ended."""
+        """Run the passes in random order, round by round; return how it ended. One round is run in any case."""
         while not self._enough():
-            if self._elapsed_s() >= self._plan.budget_s or self._most() >= MOST_FORWARDS:
+            if self._taken and (self._elapsed_s() >= self._plan.budget_s or self._most() >= MOST_FORWARDS):
                 return "budget"
             each = -(-min(self._in_a_round(), MOST_IN_ROUND) // len(self._kinds))
             kinds = [kind for kind in self._kinds for _ in range(each)]

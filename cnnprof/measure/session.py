@@ -81,18 +81,15 @@ class _Recorder:
         self._session = session
 
     def measure(self, number: int, part: Part) -> None:
-        part = replace(part, status="running", problem=None, hint=None)
+        part = replace(part, status="running", problem=None, hint=None, code=None)
         self._put(number, part)
         try:
             for message in self._messages(part):
                 part = self._take(number, part, message)
-        except CnnprofError as error:
-            status: Status = "out-of-memory" if error.code == "worker-memory" else "failed"
-            part = replace(part, status=status, problem=error.message, hint=error.hint)
         except Exception as error:  # noqa: BLE001 whatever code of the user's does costs its own part only
-            part = replace(part, status="failed", problem=str(error) or type(error).__name__)
+            part = _failed(self.run.parts[number], error)
         except BaseException:
-            self._put(number, replace(part, status="interrupted"))
+            self._put(number, replace(self.run.parts[number], status="interrupted"))
             raise
         self._put(number, part)
         self._show(number, part, None)
@@ -111,7 +108,7 @@ class _Recorder:
     def _take(self, number: int, part: Part, message: Message) -> Part:
         head = {name: value for name in _HEAD if (value := getattr(message, name)) is not None}
         if head:
-            _check_same(part, head.get("environment"))
+            _check_same(part, head)
             part = replace(part, **head)
             self._put(number, part)
         part = self._add(number, part, message)
@@ -202,15 +199,31 @@ def _plain(forward: Forward) -> dict[str, Any]:
     return {name: getattr(forward, name) for name in names}
 
 
-def _check_same(part: Part, environment: dict[str, Any] | None) -> None:
-    """Raise UsageError where samples of another machine would join those of this one."""
-    if environment is None or not part.forwards:
+def _failed(part: Part, error: Exception) -> Part:
+    """Return a part as it ended: an error of cnnprof's says more than one of the network's own code."""
+    if not isinstance(error, CnnprofError):
+        if not worker.is_out_of_memory(error):
+            return replace(part, status="failed", problem=str(error) or type(error).__name__)
+        error = worker.out_of_memory(error)
+    status: Status = "out-of-memory" if error.code == "worker-memory" else "failed"
+    return replace(part, status=status, problem=error.message, hint=error.hint, code=error.code)
+
+
+def _check_same(part: Part, head: dict[str, Any]) -> None:
+    """Raise UsageError where samples of another machine, or of another network, would join those of this one."""
+    if "environment" not in head or not part.forwards:
         return
     for name in _SAME:
-        was, now = part.environment.get(name), environment.get(name)
+        was, now = part.environment.get(name), head["environment"].get(name)
         if was != now:
             raise UsageError(
                 f"it was measured with {name} {was} and cannot go on with {now}: two machines make no one figure",
                 hint="profile it anew",
                 code="other-machine",
             )
+    if part.layers and part.layers != head.get("layers"):
+        raise UsageError(
+            "it runs other layers than when it was measured, and two networks make no one figure",
+            hint="profile it anew",
+            code="other-network",
+        )

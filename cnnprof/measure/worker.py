@@ -28,12 +28,22 @@ def run(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield from _measured(network, request)
 
 
-def run_module(module: torch.nn.Module, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the same of a module of this process, which is afterwards what it was."""
-    from cnnprof.measure import imported
+def run_here(request: dict[str, Any], module: torch.nn.Module | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the same in a process that has other things to do, whose torch is afterwards what it was.
 
-    with imported.borrowed(module, *_asked(request)) as network:
-        yield from _measured(network, request)
+    Args:
+        request: as for ``run``.
+        module: what to measure a copy of; None: what the request names.
+    """
+    if request["device"].startswith("fake"):
+        yield from _measured(None, request)
+        return
+    from cnnprof.measure import imported, network
+
+    network.check_torch()
+    with network.torch_kept():
+        found = _network(request) if module is None else imported.of(module, *_asked(request))
+        yield from _measured(found, request)
 
 
 def _measured(network: Network | None, request: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -101,6 +101,8 @@ class Part(Plain, frozen=True, kw_only=True):
     problem: str | None = None
     """One sentence, where it failed."""
     hint: str | None = None
+    code: str | None = None
+    """By which ``cnnprof explain --error`` knows the problem; None: an error of the network's own code."""
     graph: Graph | None = None
     """The network, so that a run can go on without the file that it came from."""
     source: dict[str, Any] | None = None

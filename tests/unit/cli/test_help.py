@@ -24,8 +24,8 @@ def test_the_list_of_commands_is_complete(capsys):
     listed = re.findall(r"^  ([a-z-]+)  +\S", help_of(capsys).split("Commands:")[1], re.MULTILINE)
 
     expected = [
-        "analyze", "claims", "conventions", "explain", "transfer", "validate", "zoo", "init", "schema", "doctor",
-        "completion",
+        "analyze", "claims", "conventions", "explain", "profile", "transfer", "validate", "runs", "zoo", "init",
+        "schema", "doctor", "completion",
     ]  # fmt: skip
 
     assert expected == listed == list(COMMANDS)
