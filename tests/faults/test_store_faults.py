@@ -243,7 +243,7 @@ def test_an_interrupt_while_waiting_for_a_lock_ends_at_once(tmp_path):
         [sys.executable, "-c", LOCKER, tmp_path / "runs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     child.stdout.readline()
-    command = f"timeout --preserve-status -s INT 1.5 {' '.join(CNNPROF)} runs --store runs"
+    command = f"timeout --preserve-status -k 30 -s INT 3 {' '.join(CNNPROF)} runs --store runs"
 
     done = run(["bash", "-c", command], cwd=tmp_path)
     child.communicate()

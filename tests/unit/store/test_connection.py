@@ -227,8 +227,9 @@ def locks_of(path: Path) -> list[str]:
         return Path("/proc/locks").read_text().splitlines()
 
 
-def test_the_default_wait_is_a_minute():
-    assert 60 == connection.WAIT_S
+def test_the_wait_is_a_minute_and_in_python_so_that_ctrl_c_ends_it(tmp_path):
+    with Store.open(tmp_path / "runs", write=True) as store, store.connection.transaction(write=True) as db:
+        assert (60, 0) == (connection.WAIT_S, db.execute("PRAGMA busy_timeout").fetchone()[0])
 
 
 def test_who_waits_long_enough_gets_its_turn(tmp_path):
