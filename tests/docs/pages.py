@@ -85,5 +85,8 @@ def refreshed(text: str) -> str:
 
 if __name__ == "__main__":
     # python -m tests.docs.pages: write the present output of every command into the pages that show some.
-    for page in (ROOT / "README.md", ROOT / "docs" / "claims.md", ROOT / "docs" / "conventions.md"):
+    for page in (
+        ROOT / "README.md",
+        *(ROOT / "docs" / f"{name}.md" for name in ("claims", "conventions", "measuring")),
+    ):
         page.write_text(refreshed(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -15,7 +15,7 @@ from tests.docs.pages import ROOT, Block, blocks, refreshed, section, shown
 
 PAGE = (ROOT / "README.md").read_text(encoding="utf-8")
 INSTALL = [
-    "pip install -c constraints.txt '.[torch]' && cnnprof analyze vgg16",
+    "pip install -c constraints.txt '.[torch]' && cnnprof profile vgg16",
     "pip install -c constraints.txt -e '.[test]' && pytest",
     "pip install -c constraints.txt . && cnnprof analyze vgg16",
     "pip install torch==2.13.0 torchvision==0.28.0 --index-url https://download.pytorch.org/whl/cpu",
@@ -47,15 +47,17 @@ def test_the_torch_of_the_cpu_line_is_the_pinned_one():
     assert f"{INSTALL[3].split()[2]}\n" in (ROOT / "constraints.txt").read_text(encoding="utf-8")
 
 
-def test_the_main_job_prints_a_table_of_vgg16(capsys):
-    command = INSTALL[0].split(" && ")[1]
+@pytest.mark.parametrize("command", [line.split(" && ")[1] for line in (INSTALL[0], INSTALL[2])])
+def test_the_main_jobs_print_a_table_of_vgg16(command, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNPROF_STORE", str(tmp_path / "runs.sqlite3"))
 
     code = main(command.split()[1:])
 
     out = capsys.readouterr().out
     assert 0 == code
-    assert out.startswith("vgg16, input 3×224×224, batch 1, float32, 40 layers\n")
+    assert "vgg16" == re.split(r"\W", out)[0]
     assert ["138,357,544", "15,470,264,320"] == re.findall(r"^total .*$", out, re.MULTILINE)[0].split()[1:3]
+    assert ("end to end" in out) == ("profile" in command)
 
 
 def test_the_main_job_needs_no_torch():
