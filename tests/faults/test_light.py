@@ -20,7 +20,8 @@ from cnnprof.cli.root import COMMANDS
 from tests.helpers.processes import CNNPROF, cnnprof, environment, run
 
 HEAVY = {
-    "torch", "torchvision", "timm", "numpy", "pandas", "jinja2", "matplotlib", "onnx", "rich", "sqlite3", "platformdirs",
+    "torch", "torchvision", "timm", "numpy", "pandas", "jinja2", "matplotlib", "onnx", "rich", "sqlite3",
+    "platformdirs",
 }  # fmt: skip
 """Nothing of this is needed to count, or to print into a pipe."""
 
