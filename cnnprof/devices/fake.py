@@ -66,10 +66,12 @@ def read(device: str) -> dict[str, Any]:
         return {}
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123 pathlib costs start-up
-            found: dict[str, Any] = json.load(file)
-        unknown = found.keys() - set(Script._fields)
-    except (OSError, ValueError, AttributeError) as error:
+            found: Any = json.load(file)
+    except (OSError, ValueError) as error:
         raise UsageError(f"{device}: {error}", hint="a JSON object of values for the fake device") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{device}: no JSON object", hint="a JSON object of values for the fake device")
+    unknown = found.keys() - set(Script._fields)
     if unknown:
         raise UsageError(
             f"{device}: {', '.join(sorted(unknown))}: no such value", hint=f"one of {', '.join(Script._fields)}"

@@ -137,7 +137,9 @@ class _Recorder:
         self.run = replace(self.run, parts=parts)
 
     def finish(self, status: Status) -> None:
-        self.run = replace(self.run, status=status)
+        """End the run; parts that did not get their turn were interrupted too."""
+        parts = (replace(each, status="interrupted") if each.status == "running" else each for each in self.run.parts)
+        self.run = replace(self.run, status=status, parts=tuple(parts))
         self._store(lambda writer: writer.finish(status))
 
     def _store(self, write: Callable[[RunWriter], None]) -> None:
