@@ -23,10 +23,14 @@ Marking = Callable[[Mark, Mark], Dressed]
 
 
 class Alone(NamedTuple):
-    """A layer by itself: what runs it once, and what reads its input."""
+    """A layer by itself."""
 
     run: Callable[[], Any]
+    """Runs it once."""
+    twin: Callable[[], Any]
+    """Runs a copy of it, whose weights lie elsewhere, on the same input."""
     touch: Callable[[], Any]
+    """Reads its input."""
 
 
 class Layer(NamedTuple):

@@ -163,7 +163,7 @@ class CpuSubject:
         layer = self._network.layers[index]
         if layer.alone is None:
             return None
-        run, touch = layer.alone()
+        run, twin, touch = layer.alone()
         flush = self._flusher()
         with _collected():
             for _ in range(_WARM):
@@ -172,6 +172,7 @@ class CpuSubject:
             cold = []
             for _ in range(samples):
                 flush()
+                twin()  # the code of the layer is in the caches again, as in a network; its weights are not
                 touch()
                 cold.append(_wall_ns(run))
         return {"layer": layer.name, "hot_ns": hot, "cold_ns": cold}

@@ -249,12 +249,15 @@ def alone_on(module: Any, part: torch.nn.Module, number: int, inputs: Sequence[t
     """Return one layer by itself, on what reaches it in the network when it is called for that time (from 0)."""
     args, kwargs = _arriving(module, part, number, inputs)
 
-    def run() -> Any:
-        with _no_grad():
-            return part(*args, **kwargs)
+    def running(layer: torch.nn.Module) -> Callable[[], Any]:
+        def run() -> Any:
+            with _no_grad():
+                return layer(*args, **kwargs)
+
+        return run
 
     read = tensors([args, kwargs])
-    return Alone(run, lambda: [each.sum() for each in read])
+    return Alone(running(part), running(copy.deepcopy(part)), lambda: [each.sum() for each in read])
 
 
 def _no_grad() -> Any:
