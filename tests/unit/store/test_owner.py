@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from cnnprof.store.owner import SILENCE_S, is_alive, this_process
 
@@ -16,13 +17,16 @@ def test_this_process_is_alive():
 
 
 def test_a_process_that_ended_is_gone_even_before_its_parent_noticed():
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    gone = this_process()._replace(pid=child.pid)
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    fields = Path(f"/proc/{child.pid}/stat").read_text().split()
+    owner = this_process()._replace(pid=child.pid, started=int(fields[21]))
 
-    assert not is_alive(gone._replace(started=None), 0)
+    assert is_alive(owner, 0)
+    child.stdin.close()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not is_alive(owner, 0)
     child.wait()
-    assert not is_alive(gone, 0)
+    assert not is_alive(owner, 0)
 
 
 def test_a_later_process_of_the_same_number_is_another_one():

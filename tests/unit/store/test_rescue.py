@@ -183,6 +183,17 @@ def test_a_page_that_was_overwritten_costs_the_rows_on_it_only(path, places):
     assert verify(path).findings
 
 
+def test_rows_far_behind_a_page_that_was_overwritten_are_saved_too(path):
+    """Keys have a gap where runs were deleted: it cannot be crossed one by one."""
+    change(path, "UPDATE records SET key = key + 1000000000000 WHERE part = 2 AND key > 1000")
+    pages = leaves(path, "records")
+    overwrite(path, pages[len(pages) // 4])
+
+    saved = salvage(path, only("long"))[0].parts[0].forwards
+
+    assert LONG.parts[0].forwards[-500:] == saved[-500:]
+
+
 @pytest.mark.parametrize("destroy", [lambda path: overwrite(path, 1), lambda path: path.write_bytes(b"x" * 5000)])
 def test_of_a_file_without_its_head_nothing_is_left_and_that_is_said(path, destroy):
     destroy(path)
