@@ -39,7 +39,7 @@ def _predicted(part: Part, _: Profile) -> Value:
 
 
 def _gflops(part: Part, profile: Profile) -> Value:
-    """Return 10⁹ FLOPs per second: of a training step, those of forward and backward."""
+    """Return billions of FLOPs per second: of a training step, those of forward and backward."""
     if profile.whole is None or part.analysis is None or part.analysis.totals.lower_bound:
         return None
     totals = part.analysis.totals
@@ -73,7 +73,8 @@ _ALL = (
         lambda _, profile: profile.images_per_s,
     ),
     _Summed(
-        Column("gflops_per_s", "GFLOP/s", "ratio", "2 per multiply-accumulate ÷ time", "billions of FLOPs per second", rank=7),
+        Column("gflops_per_s", "GFLOP/s", "ratio", "2 per multiply-accumulate ÷ time", "billions of FLOPs per second",
+            rank=7),
         _gflops,
     ),
     _Summed(
