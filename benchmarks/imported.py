@@ -117,13 +117,15 @@ def compared(model, shape=None):
     inputs = sources.inputs(source, Overrides(inputs={"": shape} if shape else {}), model)
     totals = analyzer.analyze(trace(source.module, inputs, name=model, source=model)).totals
     module = source.module.requires_grad_(False).eval().to("meta")
+    # before its forward: ConViT's replaces a buffer by a larger one
+    params, buffers = (sum(each.numel() for each in held) for held in (module.parameters(), module.buffers()))
     images = [torch.empty(1, *each.shape, device="meta") for each in inputs]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         module(*images)
     return {
         "macs": (totals.macs, counter.get_total_flops() // 2),
-        "params": (totals.params, sum(each.numel() for each in module.parameters())),
-        "buffers": (totals.buffers, sum(each.numel() for each in module.buffers())),
+        "params": (totals.params, params),
+        "buffers": (totals.buffers, buffers),
         "unknown": (list(totals.unknown_ops), []),
     }
 
