@@ -15,7 +15,7 @@ from cnnprof._version import __version__
 from cnnprof.api import InputSize, Model, load
 from cnnprof.devices import DEVICES
 from cnnprof.errors import MissingPackageError, UsageError
-from cnnprof.measure.session import Measured, Session, measure
+from cnnprof.measure.session import FINISHED, Measured, Session, measure
 from cnnprof.measure.summary import summarise
 from cnnprof.model.graph import Graph
 from cnnprof.model.plain import replace
@@ -269,11 +269,26 @@ def start(run: Run, session: Session, path: str | os.PathLike[str] | None) -> Me
         return measure(run, session._replace(writer=store.begin(run)))
 
 
-def resume(run_id: str, path: str | os.PathLike[str] | None, session: Session) -> Measured:
+def resume(
+    run_id: str,
+    path: str | os.PathLike[str] | None,
+    session: Session,
+    *,
+    named: Sequence[str] = (),
+    python: str | None = None,
+) -> Measured:
     """Go on with a stored run: parts that are done stay, the others get the samples that are missing.
 
+    Args:
+        run_id: of the run.
+        path: the file of runs.
+        session: with what it is measured.
+        named: networks that are the user's own code, ``package.module:attribute``, and may be imported again: a run
+            may come from somebody else's file.
+        python: the interpreter that it was begun with, where that was not cnnprof's own; for the same reason.
+
     Raises:
-        UsageError: there is no such run.
+        UsageError: there is no such run, or it would run what nobody named.
         MissingPackageError: the device is not there any more.
         StoreError: the store cannot be opened, or who measures the run is still at it.
     """
@@ -281,8 +296,22 @@ def resume(run_id: str, path: str | os.PathLike[str] | None, session: Session) -
 
     with Store.open(path, write=True) as store:
         run = store.load(run_id)
+        _check_named(run, named, python)
         check([part.setting for part in run.parts], run.budget_s, run.interval, python=run.python)
         return measure(replace(run, status="running"), session._replace(writer=store.resume(run.id)))
+
+
+def _check_named(run: Run, named: Sequence[str], python: str | None) -> None:
+    code = [part.source["model"] for part in run.parts if part.source is not None and part.status not in FINISHED]
+    unnamed = [f"MODEL {model}" for model in code if readers.runs_code(model) and model not in named]
+    if run.python != python:
+        unnamed.append(f"--python {run.python}" if run.python else f"no --python {python}")
+    if unnamed:
+        raise UsageError(
+            f"{run.id} goes on with {unnamed[0]}, which runs code: only what is typed again is run",
+            hint="add it to the command; a run may come from somebody else's file",
+            code="unnamed-code",
+        )
 
 
 bindings.bind_run(summarise)

@@ -12,6 +12,7 @@ import click
 from cnnprof.cli.commands import Command
 from cnnprof.cli.parameters import announce, complete_model, names, numbers, settings
 from cnnprof.errors import CnnprofError, MissingPackageError, UsageError
+from cnnprof.readers import runs_code
 from cnnprof.report import FORMATS, SUFFIXES, render
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ FAILED = 2
 _SAID = (click.core.ParameterSource.COMMANDLINE,)
 _FIXED = {
     "--device", "--batch", "--dtype", "--input", "--set", "--freeze", "--channels-last", "--threads", "--compile",
-    "--training", "--temperature", "--budget", "--interval", "--python",
+    "--training", "--temperature", "--budget", "--interval",
 }  # fmt: skip
 """What a run has had since it began."""
 _SECONDS = {"": 1, "s": 1, "ms": 1e-3, "m": 60, "min": 60, "h": 3600}
@@ -123,10 +124,12 @@ def profile(**given: Any) -> int:
 
 
 def _check(options: Options) -> None:
-    if bool(options.models) == bool(options.resume):
+    if not options.models and not options.resume:
+        raise UsageError("profile needs a model", hint="cnnprof profile vgg16, or cnnprof profile --resume last")
+    if options.resume and not all(map(runs_code, options.models)):
         raise UsageError(
-            "profile needs a model" if not options.models else "--resume goes on with its own models",
-            hint="cnnprof profile vgg16, or cnnprof profile --resume last",
+            "--resume goes on with its own models",
+            hint="only package.module:attribute, which runs code, is named again",
         )
     if options.resume and (fixed := _given() & _FIXED):
         raise UsageError(
@@ -190,7 +193,12 @@ def _resume(options: Options, found: Sequence[Target]) -> int:
 
     run = load_run(options.resume or "", options.store)
     path = _store(options)
-    return _measured(options, found, run, lambda session: profiling.resume(run.id, path, session), Attempts())
+    announce(options.models, quiet=options.quiet)
+
+    def resumed(session: Session) -> Measured:
+        return profiling.resume(run.id, path, session, named=options.models, python=options.python)
+
+    return _measured(options, found, run, resumed, Attempts())
 
 
 def _measured(options: Options, found: Sequence[Target], run: Run, measure: Any, attempts: Attempts) -> int:

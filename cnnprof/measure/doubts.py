@@ -183,9 +183,9 @@ def _few(digest: Digest) -> Doubt | None:
 
 def _wide(digest: Digest) -> Doubt | None:
     found = digest.profile.whole
-    if found is None or found.n < FEWEST_CLEAN or _half(found) <= digest.interval:
+    if found is None or found.n < FEWEST_CLEAN or found.interval is None or found.interval <= digest.interval:
         return None
-    message = f"the whole is known to ± {_percent(_half(found))}, and ± {_percent(digest.interval)} was asked for"
+    message = f"the whole is known to ± {_percent(found.interval)}, and ± {_percent(digest.interval)} was asked for"
     if found.n + found.dirty >= MOST_FORWARDS:
         return Doubt(
             code="interval-wide",
@@ -193,10 +193,6 @@ def _wide(digest: Digest) -> Doubt | None:
             hint="more time would not help; a quieter machine does",
         )
     return Doubt(code="interval-wide", message=f"{message}: the budget ended first", hint=_longer(digest))
-
-
-def _half(found: Estimate) -> float:
-    return (found.high_s - found.low_s) / 2 / found.median_s
 
 
 def _not_steady(digest: Digest) -> Doubt | None:

@@ -24,8 +24,8 @@ def estimate(values_ns: Sequence[float], *, cost_ns: float = 0.0, dirty: int = 0
     return Estimate(
         median_s=(found.median - cost_ns) / NS,
         mad_s=found.mad / NS,
-        low_s=max(0.0, found.low - cost_ns) / NS,
-        high_s=(found.high - cost_ns) / NS,
+        low_s=max(0.0, found.low - cost_ns) / NS if found.enough else None,
+        high_s=(found.high - cost_ns) / NS if found.enough else None,
         min_s=max(0.0, found.min - cost_ns) / NS,
         n=found.n,
         dirty=dirty,

@@ -11,14 +11,22 @@ class Estimate(Plain, frozen=True, kw_only=True):
     median_s: float
     mad_s: float
     """Median absolute deviation from the median, unscaled."""
-    low_s: float
-    high_s: float
+    low_s: float | None
+    high_s: float | None
+    """None for fewer than six samples, of which not even the whole range is a 95 % interval."""
     min_s: float
     n: int
     """Samples that the median is of: the clean ones, or all where none is clean."""
     dirty: int = 0
     """Samples that were disturbed."""
     bimodal: bool = False
+
+    @property
+    def interval(self) -> float | None:
+        """Half of the 95 % interval, as a part of the median."""
+        if self.low_s is None or self.high_s is None:
+            return None
+        return (self.high_s - self.low_s) / 2 / self.median_s
 
 
 class LayerTime(Plain, frozen=True, kw_only=True):

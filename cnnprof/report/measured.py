@@ -53,11 +53,6 @@ def shown_time(time: LayerTime) -> Value:
     return None if time.time is None else time.time.median_s
 
 
-def half_interval(estimate: Estimate) -> float:
-    """Return half of the 95 % interval, as a part of the median."""
-    return (estimate.high_s - estimate.low_s) / 2 / estimate.median_s
-
-
 def _columns(profile: Profile, batch: int) -> Sequence[LayerColumn]:
     times = {each.name: each for each in profile.layers}
     seconds = math.fsum(each.time.median_s for each in profile.layers if each.time is not None)
@@ -68,8 +63,8 @@ def _columns(profile: Profile, batch: int) -> Sequence[LayerColumn]:
             "time_s", "time", f"median wall time {_WHERE}; <: less than five times what its marks cost", shown_time, 2
         ),
         of.estimate(
-            "interval", "±", "half of the 95 % interval of the median, as a part of it", half_interval, kind="fraction",
-            unit="fraction of the time", rank=25,
+            "interval", "±", "half of the 95 % interval of the median, as a part of it", lambda each: each.interval,
+            kind="fraction", unit="fraction of the time", rank=25,
         ),
         of.share("time_share", "share", "share of the layers' time", seconds),
         of.rate(

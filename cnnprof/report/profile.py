@@ -123,9 +123,8 @@ def _took(profile: Profile) -> str:
     whole = profile.whole
     if whole is None or profile.images_per_s is None:
         return "not measured"
-    return (
-        f"{duration(whole.median_s)} ± {percent(measured.half_interval(whole))}, {ratio(profile.images_per_s)} images/s"
-    )
+    known = "" if whole.interval is None else f" ± {percent(whole.interval)}"
+    return f"{duration(whole.median_s)}{known}, {ratio(profile.images_per_s)} images/s"
 
 
 def said(doubt: Doubt) -> str:
@@ -214,10 +213,7 @@ def _phases(phases: dict[str, Estimate]) -> Table:
         id="phases",
         title="phases of a training step",
         columns=_PHASES,
-        lines=tuple(
-            Line((name, each.median_s, measured.half_interval(each), each.median_s / whole))
-            for name, each in phases.items()
-        ),
+        lines=tuple(Line((name, each.median_s, each.interval, each.median_s / whole)) for name, each in phases.items()),
         definitions=definitions(_PHASES),
     )
 

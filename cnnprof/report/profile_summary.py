@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cnnprof.errors import UsageError
 from cnnprof.report.base import AtLeast, Column, Line, Table, Value, order
 from cnnprof.report.describe import definitions, many
-from cnnprof.report.measured import PROTOCOL, half_interval
+from cnnprof.report.measured import PROTOCOL
 
 if TYPE_CHECKING:
     from cnnprof.model.analysis import Analysis
@@ -66,7 +66,7 @@ _ALL = (
     _Summed(
         Column("interval", "±", "fraction", "half of the 95 % interval of the median, as a part of it", "fraction",
             rank=6),
-        lambda _, profile: None if profile.whole is None else half_interval(profile.whole),
+        lambda _, profile: None if profile.whole is None else profile.whole.interval,
     ),
     _Summed(
         Column("images_per_s", "images/s", "ratio", "samples ÷ time", "samples per second", rank=3),

@@ -88,11 +88,11 @@ def _rates(time: LayerTime, counted: dict[str, Any], part: Part, profile: Profil
     names = ("interval", "time_share", "gflops_per_s", "gigabytes_per_s", "images_per_s")
     rates: dict[str, Any] = dict.fromkeys(names)
     if found is not None and profile.ledger is not None:
-        rates["time_share"] = found.median_s / profile.ledger.layers_s
+        rates["time_share"] = found.median_s / profile.ledger.rows_s
     flops, read, written = (counted.get(name) for name in ("flops", "read_bytes", "write_bytes"))
     moved = None if read is None or written is None else read + written
     if found is not None and not time.below_resolution:
-        rates["interval"] = (found.high_s - found.low_s) / 2 / found.median_s
+        rates["interval"] = found.interval
         rates["gflops_per_s"] = flops / 1e9 / found.median_s if flops else None
         rates["gigabytes_per_s"] = moved / 1e9 / found.median_s if moved else None
         rates["images_per_s"] = part.setting.batch / found.median_s

@@ -298,7 +298,7 @@ def test_help_and_refusals_need_no_torch_and_no_rich():
         "main(['validate', '--help'])\nmain(['validate', 'missing.yaml'])\n"
         "sys.exit(str([name for name in ('torch', 'rich', 'fvcore') if name in sys.modules]))"
     )
-    root = Path(api.__file__).resolve().parents[1]
+    root = Path(api.__file__).resolve().parents[2]
 
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
 
