@@ -253,7 +253,10 @@ def serve() -> None:
     """Answer one request. The child's main program."""
     requests, replies = _own_streams()
     with os.fdopen(requests, "rb", closefd=False) as pipe:
-        job = _Job(*json.loads(pipe.readline()))
+        line = pipe.readline()
+    if not line.endswith(b"\n"):  # the parent was gone before it had asked
+        return
+    job = _Job(*json.loads(line))
     asked: SimpleQueue[None] = SimpleQueue()
     threading.Thread(target=_heed_parent, args=(requests, asked), daemon=True).start()
     sys.path += [path for path in job.paths if path and path not in sys.path]

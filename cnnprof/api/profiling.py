@@ -57,7 +57,7 @@ def profile(  # noqa: PLR0913 the options of the command, by name
 ) -> Run:
     """Measure how long every layer of a network takes, and the network as a whole; ``.ledger``, ``.to_frame()``.
 
-    Each combination of device, dtype and batch is measured by a process of its own, one after the other.
+    Each combination of device, dtype and batch is measured by a process of its own.
 
     Args:
         model: as for ``load``, or a graph; an ``nn.Module`` only with ``in_process``.
@@ -84,17 +84,19 @@ def profile(  # noqa: PLR0913 the options of the command, by name
         SpecError: the specification is refused.
         MissingPackageError: torch or the device is not there.
         StoreError: the store cannot be opened; or it failed on the way, then with the Run as ``.partial``.
-        KeyboardInterrupt: with what was measured until then, a Run, as ``.partial``.
+        KeyboardInterrupt: with the Run until then as ``.partial``.
     """
     settings = settings_of(
         device, dtype, batch, channels_last=channels_last, threads=threads, compiled=compile, training=training,
         seed=seed,
     )  # fmt: skip
     check(settings, budget_s, interval, python=python)
-    patterns = (freeze,) if isinstance(freeze, str) else freeze
-    parts = parts_of(model, settings, size=input, values=set, freeze=patterns, in_process=in_process)
+    parts = parts_of(model, settings, size=input, values=set, freeze=_several(freeze), in_process=in_process)
     run = new_run(parts, budget_s, interval, temperature=temperature, python=python)
-    found = start(run, Session(messages=_here(model) if in_process else None), store)
+    return _whole(start(run, Session(messages=_here(model) if in_process else None), store))
+
+
+def _whole(found: Measured) -> Run:
     if found.unstored is not None:
         found.unstored.partial = found.run  # type: ignore[attr-defined]
         raise found.unstored

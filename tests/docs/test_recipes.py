@@ -128,8 +128,21 @@ def test_a_layers_name_cannot_leave_its_cell_in_the_added_format(tmp_path):
     assert "layer\tparams\n'=1+1\\t\\n\t1,234\n" == text
 
 
-def test_the_recipe_for_a_device_says_that_there_are_none():
-    text = section(PAGE, "How to add a device")
+def test_the_recipes_device_is_no_device_yet(project):
+    (profile,) = next(block for block in recipe("How to add a device") if block.commands).commands
 
-    assert not (ROOT / "cnnprof" / "devices").exists()
-    assert text.splitlines()[2].startswith("There are none yet")
+    done = run(shlex.split(profile), project)
+
+    assert 2 == done.returncode
+    assert "error[bad-device] unknown device 'meta'" in done.stderr
+
+
+def test_a_device_added_by_the_recipe_is_measured_on(project):
+    (profile,) = follow("How to add a device", project)
+
+    (part,) = json.loads(succeeds([*profile, "-f", "json"], project))["parts"]
+
+    assert ("meta", None, None) == (part["setting"]["device"], part["problem"], part["memory"])
+    assert [row["name"] for row in part["analysis"]["rows"]] == part["layers"]
+    assert 0 < part["profile"]["whole"]["median_s"]
+    assert "" == run([*profile, "--temperature", "--quiet"], project).stderr

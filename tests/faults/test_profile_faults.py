@@ -308,16 +308,16 @@ def test_json_on_standard_output_is_clean_whatever_the_networks_code_prints(tmp_
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ("raise ValueError('their words')", "error[failed] {model} cpu batch 1 float32: ValueError: their words"),
-        ("os._exit(3)", "error[worker-died] {model} cpu batch 1 float32: its process ended with exit code 3 before"),
-        ("sys.exit(3)", "error[failed] {model} cpu batch 1 float32: SystemExit: 3"),
-        ("os.kill(os.getpid(), 11)", "error[worker-died] {model} cpu batch 1 float32: its process was ended by SIGSEGV"),
+        ("raise ValueError('their words')", "error[failed] {part}: ValueError: their words"),
+        ("os._exit(3)", "error[worker-died] {part}: its process ended with exit code 3 before it had answered"),
+        ("sys.exit(3)", "error[failed] {part}: SystemExit: 3"),
+        ("os.kill(os.getpid(), 11)", "error[worker-died] {part}: its process was ended by SIGSEGV"),
     ],
 )  # fmt: skip
 def test_p6_a_network_whose_forward_breaks_later_costs_no_other(tmp_path, body, expected):
     (tmp_path / "bad.py").write_text(
         "import os, sys\nfrom torch import nn\n\nclass Bad(nn.Module):\n"
-        "    def __init__(self):\n        super().__init__()\n        self.fc = nn.Linear(4, 4)\n        self.calls = 0\n"
+        "    def __init__(self):\n        super().__init__()\n        self.fc, self.calls = nn.Linear(4, 4), 0\n"
         "    def forward(self, value):\n        self.calls += 1\n"
         f"        if self.calls > 15:\n            {body}\n        return self.fc(value)\n"
     )
@@ -327,7 +327,7 @@ def test_p6_a_network_whose_forward_breaks_later_costs_no_other(tmp_path, body, 
     done = cnnprof("profile", *argv, cwd=tmp_path)
 
     assert 4 == done.code
-    assert expected.format(model="bad:Bad") in done.err
+    assert expected.format(part="bad:Bad cpu batch 1 float32") in done.err
     assert "Traceback" not in done.err
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import cnnprof
-from cnnprof.measure import network
+from cnnprof.measure import network, session
 from cnnprof.measure.summary import summarise
 from cnnprof.model.profile import Profile
 from cnnprof.model.run import Part
@@ -473,3 +473,17 @@ def test_a_users_module_is_measured_by_its_name_in_a_worker(tmp_path, monkeypatc
     part = profile("mynet:net", in_process=False, input=(4,))
 
     assert (None, ("0", "1")) == (part.problem, part.layers)
+
+
+@pytest.mark.parametrize("model", ["lenet5", "torchvision:squeezenet1_1"])
+def test_an_interpreter_that_has_only_torch_measures_networks_that_are_built(monkeypatch, model):
+    """Of code, the libraries that it needs have to be there too, which is said."""
+    monkeypatch.setattr(session, "TARGET", "tests.helpers.bare:measure")
+
+    part = profile(model, in_process=False)
+
+    if model == "lenet5":
+        assert [row.name for row in part.analysis.rows] == list(part.layers)
+        assert (None, part.analysis.memory.peak_bytes) == (part.problem, part.memory.peak_bytes)
+    else:
+        assert ("failed", True) == (part.status, "torchvision" in part.problem)
