@@ -44,7 +44,7 @@ class Layer(NamedTuple):
 
 
 class Idle(NamedTuple):
-    """Layers that do nothing, called as real ones are: what marks cost is measured on them."""
+    """Layers that do little, called as real ones are: what marks cost is measured on them."""
 
     layers: int
     plain: Callable[[], Any]

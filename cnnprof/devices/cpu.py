@@ -103,7 +103,7 @@ class CpuSubject:
             return {kind: self._cost(idle) for kind, idle in self._network.idle.items()}
 
     def _cost(self, idle: Idle) -> dict[str, float]:
-        """Return what marks add to layers that do nothing, in the intervals between two marks and outside of them.
+        """Return what marks add to layers that do little, in the intervals between two marks and outside of them.
 
         Inside falls what two marks right after one another read; outside, the rest of what they add.
         """
@@ -157,6 +157,7 @@ class CpuSubject:
             "cpu_ns": ends[-1][1] - began_cpu,
             "switches": after.ru_nivcsw - before.ru_nivcsw,
             "faults": after.ru_minflt - before.ru_minflt,
+            "system_ns": round((after.ru_stime - before.ru_stime) * 1e9),
         }
         if len(steps) > 1:
             found["phases_ns"] = _differences(walls)

@@ -25,6 +25,9 @@ MATTERS = 0.01
 """Of the layers' time: what is less is no reason to doubt a table."""
 FULL = 0.9
 """Of the memory: beyond, the system begins to swap."""
+PAGES = 1000
+"""Per forward: fewer are not what its time goes into."""
+KEEP = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1 before the command has glibc keep it, there and where you deploy"
 _NAMED = 3
 
 
@@ -169,6 +172,24 @@ def _memory(digest: Digest) -> Doubt | None:
     return Doubt(code="memory-tight", message=message, hint="a smaller --batch")
 
 
+def _faults(digest: Digest) -> Doubt | None:
+    known = [each for each in digest.ends.used if each.faults is not None and each.system_ns is not None]
+    if not known:
+        return None
+    took_ns = math.fsum(each.wall_ns for each in known) * (digest.profile.threads or 1)
+    share = math.fsum(each.system_ns or 0 for each in known) / took_ns
+    count = median(each.faults or 0 for each in known)
+    if share <= OPEN or count < PAGES:
+        return None
+    message = (
+        f"{_percent(share)} of the time is the system's, which hands out {count:,.0f} pages of memory anew in each "
+        "forward: the allocator gives back what layers free"
+    )
+    where = digest.part.environment
+    glibc = (where.get("libc") or "").startswith("glibc") and not where.get("allocator")
+    return Doubt(code="page-faults", message=message, hint=KEEP if glibc else None)
+
+
 # How well it is known
 
 
@@ -280,12 +301,12 @@ def _values(digest: Digest) -> Doubt | None:
 
 
 CATALOGUE: tuple[Callable[[Digest], Doubt | None], ...] = (
-    _ended, _values, _impossible, _dirty, _unjudged, _oversubscribed, _memory, _few, _not_steady, _wide, _bimodal_total,
-    _open, _heavy, _bimodal_layers, _resolution, _threads, _governor,
+    _ended, _values, _impossible, _dirty, _unjudged, _oversubscribed, _memory, _faults, _few, _not_steady, _wide,
+    _bimodal_total, _open, _heavy, _bimodal_layers, _resolution, _threads, _governor,
 )  # fmt: skip
 """Every doubt, the gravest first."""
 CODES = (
     "out-of-memory", "failed", "unfinished", "no-real-values", "impossible-times", "all-dirty", "some-dirty",
-    "load-unknown", "oversubscribed", "memory-tight", "too-few-samples", "not-steady", "interval-wide", "bimodal-total",
-    "ledger-open", "marks-heavy", "bimodal-layers", "below-resolution", "threads-many", "governor",
+    "load-unknown", "oversubscribed", "memory-tight", "page-faults", "too-few-samples", "not-steady", "interval-wide",
+    "bimodal-total", "ledger-open", "marks-heavy", "bimodal-layers", "below-resolution", "threads-many", "governor",
 )  # fmt: skip

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof.devices.base import Alone, Dressed, Idle, Layer, Mark, Network
-from cnnprof.measure.network import IDLE_LAYERS, Marked, alone_on, draw, prepare, ready, set_threads
+from cnnprof.measure.network import IDLE_LAYERS, IDLE_SHAPE, Marked, alone_on, draw, prepare, ready, set_threads
 from cnnprof.model.graph import Graph, Node
 from cnnprof.model.run import Setting
 
@@ -270,15 +270,15 @@ def _alone(
 def _idle_modules() -> Idle:
     import torch
 
-    part = torch.nn.Identity()
-    value = torch.zeros(1)
+    part = torch.nn.ReLU(inplace=True)
+    value = torch.zeros(IDLE_SHAPE)
 
     def plain() -> None:
         for _ in range(IDLE_LAYERS):
             part(value)
 
     def marked(enter: Mark, leave: Mark) -> Dressed:
-        other = torch.nn.Identity()
+        other = torch.nn.ReLU(inplace=True)
         other.__dict__["forward"] = _dressed(other.forward, enter, leave)
 
         def run() -> None:
@@ -291,14 +291,14 @@ def _idle_modules() -> Idle:
 
 
 def _idle_functions() -> Idle:
-    """Return a function that does next to nothing, called as functions are."""
+    """Return a function that does little, called as functions are."""
     import torch
 
-    value = torch.zeros(1)
+    value = torch.zeros(IDLE_SHAPE)
 
     def plain() -> None:
         for _ in range(IDLE_LAYERS):
-            value.is_floating_point()
+            torch.relu_(value)
 
     def marked(enter: Mark, leave: Mark) -> Dressed:
         counting = _counting(set(range(IDLE_LAYERS)), enter, leave)

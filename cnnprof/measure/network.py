@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     import torch
 
 IDLE_LAYERS = 100
-"""Layers that do nothing, on which the cost of marks is measured."""
+"""Layers that do little, on which the cost of marks is measured."""
+IDLE_SHAPE = (1, 2**17)
+"""What they go over: half a MiB, so that between two marks the nearer caches fill with something else, as in a network.
+Measured: marks cost 3.8 µs a layer in MobileNetV3, 2.6 µs on these layers, 2.1 µs on identities of one number."""
 COUNTER = "torch's MemTracker"
 _IMAGE_DIMS = 4
 _DRAWN = range(1, 3)
@@ -222,22 +225,22 @@ def _drawn(tensor: Input, setting: Setting, generator: torch.Generator) -> torch
 
 
 def _idle_lines(setting: Setting) -> Idle:
-    """Return identities in a row, built as any network is."""
+    """Return layers in a row, built as any network is."""
     import torch
 
     nodes = tuple(
-        Node(name=f"layer{at}", op="identity", inputs=(Edge(f"layer{at - 1}" if at else "input"),))
+        Node(name=f"layer{at}", op="relu", args={"inplace": True}, inputs=(Edge(f"layer{at - 1}" if at else "input"),))
         for at in range(IDLE_LAYERS)
     )
     graph = Graph(
         name="idle",
         source="idle",
-        inputs=(Input(name="input", shape=(1,)),),
+        inputs=(Input(name="input", shape=IDLE_SHAPE[1:]),),
         nodes=nodes,
         outputs={"output": Edge(nodes[-1].name)},
     )
     module: Any = builder.build(graph, device=setting.device)
-    value = torch.zeros(1, 1, device=setting.device)
+    value = torch.zeros(IDLE_SHAPE, device=setting.device)
 
     def marked(enter: Mark, leave: Mark) -> Dressed:
         dressed = builder.marked(module, enter, leave)

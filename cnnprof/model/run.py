@@ -52,6 +52,8 @@ class Forward(Plain, frozen=True, kw_only=True):
     """Times that the system took the CPU away (involuntary context switches of the process)."""
     faults: int | None = None
     """Pages that were touched for the first time (minor page faults)."""
+    system_ns: int | None = None
+    """CPU time of the process that the kernel took. Counted in ticks of some milliseconds: only sums of many say much."""
     others: float | None = None
     """CPUs that other processes kept busy meanwhile; known per round of forwards. None: the system does not say."""
     phases_ns: tuple[int, ...] = ()
@@ -66,7 +68,7 @@ class Forward(Plain, frozen=True, kw_only=True):
 
 
 class MarkCost(Plain, frozen=True, kw_only=True):
-    """What a pair of marks costs, measured on layers that do nothing; subtracted from every time of pass L."""
+    """What a pair of marks costs, measured on layers that do little; subtracted from every time of pass L."""
 
     inside_ns: float
     """The part that falls between the two marks of a layer."""

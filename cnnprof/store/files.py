@@ -115,7 +115,7 @@ def _costs(part: Part) -> list[float]:
 
 def _of_forward(forward: Forward, part: Part) -> Iterator[str]:
     yield from _positive("wall_ns", [forward.wall_ns])
-    numbers = (forward.cpu_ns, forward.switches, forward.faults, forward.others, forward.attempt)
+    numbers = (forward.cpu_ns, forward.switches, forward.faults, forward.system_ns, forward.others, forward.attempt)
     lists = (*forward.phases_ns, *forward.marks_ns, *forward.marks_cpu_ns)
     if any(number is not None and not 0 <= number < math.inf for number in (*numbers, *lists)):
         yield "a number is below 0"

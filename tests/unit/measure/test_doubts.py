@@ -204,6 +204,45 @@ def test_a_memory_that_is_nearly_full():
     ] == said(found)
 
 
+def _paging(share, pages, **where):
+    """Return forwards of which the system takes a part to hand out pages."""
+    each = [replace(each, faults=pages, system_ns=round(share * each.wall_ns)) for each in QUIET_PART.forwards]
+    return replace(QUIET_PART, forwards=tuple(each), environment=QUIET | where)
+
+
+@pytest.mark.parametrize(
+    ("where", "hint"),
+    [
+        (
+            {"libc": "glibc 2.36", "allocator": {}},
+            "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1 before the command has glibc keep it, there and where you "
+            "deploy",
+        ),
+        ({"libc": "glibc 2.36", "allocator": {"LD_PRELOAD": "libtcmalloc.so"}}, None),
+        ({"libc": None}, None),
+    ],
+)
+def test_a_system_that_hands_out_memory_anew_in_each_forward(where, hint):
+    assert [
+        (
+            "page-faults",
+            "49.0 % of the time is the system's, which hands out 65,731 pages of memory anew in each forward: the "
+            "allocator gives back what layers free",
+            hint,
+        )
+    ] == said(_paging(0.49, 65_731, **where))
+
+
+@pytest.mark.parametrize(("share", "pages"), [(0.05, 65_731), (0.49, 999), (0.49, None)])
+def test_few_pages_little_time_or_nothing_known_is_no_doubt_about_memory(share, pages):
+    assert [] == said(_paging(share, pages))
+
+
+def test_with_several_threads_the_systems_part_is_of_the_time_of_all_of_them():
+    assert "page-faults" not in [code for code, *_ in said(_paging(0.09, 65_731, threads=2, cores=2))]
+    assert "page-faults" in [code for code, *_ in said(_paging(0.11, 65_731, threads=2, cores=2))]
+
+
 @pytest.mark.parametrize(("budget_s", "hint"), [(5.0, "--budget 10s"), (None, "a larger --budget")])
 def test_too_few_samples_asks_for_twice_the_budget(budget_s, hint):
     assert [
