@@ -18,14 +18,13 @@ import statistics
 import sys
 from typing import Any
 
-from measuring import ROOT, child, described, environment, machine, table
+from measuring import KEPT, ROOT, child, described, environment, machine, table
 
 sys.path.insert(0, str(ROOT))
 
 NETWORKS = ("vgg16", "resnet50", "mobilenet_v2", "torchvision:mobilenet_v3_small")
 LONG_S = 1e-3
 AGREE = 0.05
-KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1"}
 _PROFILER = """
 import json, sys, time, torch
 from cnnprof.api import load

@@ -15,11 +15,10 @@ FOLDER = ROOT / "benchmarks"
 MEASURED = {"cpu_median_s", "cpu_min_s", "wall_median_s", "peak_mib"}
 
 
-def quick(script: str) -> dict[str, Any]:
+def quick(script: str, *given: str) -> dict[str, Any]:
     """What a benchmark prints as JSON, in its quick mode."""
-    done = subprocess.run(
-        [sys.executable, FOLDER / f"{script}.py", "--quick", "--json"], capture_output=True, text=True, check=False
-    )
+    argv = [sys.executable, FOLDER / f"{script}.py", *(given or ("--quick",)), "--json"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert (0, "") == (done.returncode, done.stderr if done.returncode else "")
     return json.loads(done.stdout)
 
@@ -163,3 +162,45 @@ def test_the_exponent_of_a_time_that_grows_linearly_is_1_and_of_a_square_2(modul
 
     assert {"exponent": pytest.approx(1), "per_layer_ratio": 1} == growth(found(1), "chain")
     assert {"exponent": pytest.approx(2), "per_layer_ratio": pytest.approx(10)} == growth(found(2), "chain")
+
+
+# -- of the profiler --------------------------------------------------------------------------------------------------
+
+
+def test_the_benchmark_of_the_ledger_profiles_twice_beside_torchs_profiler():
+    found = quick("ledger")
+    (network,) = found["networks"]
+
+    assert ("lenet5", 1, {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1"}) == (
+        network["model"], network["batch"], found["memory"],
+    )  # fmt: skip
+    assert (2, 2, 2) == (len(network["unexplained"]), len(network["marks"]), len(network["dirty"]))
+    assert [] == [each for each in network["forwards"] if each < 20]
+    assert 0 < network["end_to_end_s"]
+    assert network["agree"] <= network["long_layers"]
+
+
+def test_what_is_left_of_the_ledger_and_what_marks_cost_stand_in_its_table(module):
+    row = module("ledger").printed(
+        {
+            "model": "vgg16", "batch": 8, "end_to_end_s": 2.5, "unexplained": [0.001, -0.02], "marks": [0.0, 0.015],
+            "profiler": 0.44, "whole_apart": 0.01, "agree": 30, "long_layers": 31, "layers_apart": 0.0612,
+        }
+    )  # fmt: skip
+
+    assert ["vgg16 x8", "2500.00 ms", "+0.1% -2.0%", "+0.0% +1.5%", "+44.0%", "1.0%", "30 of 31", "6.1%"] == row
+
+
+def test_the_benchmark_of_contention_counts_the_forwards_that_are_slow_beside_a_burner():
+    (network,) = quick("contention")["networks"]
+
+    assert "lenet5" == network["model"]
+    assert 0 <= network["slow"] <= network["forwards"]
+    assert (network["flagged"] is None) == (network["slow"] == 0)
+
+
+def test_the_benchmark_of_crashes_loses_nothing_and_tears_nothing(tmp_path):
+    found = quick("crash", "--kills", "6", "--writers", "2", "--seed", "7", "--store", str(tmp_path / "runs"))
+
+    assert (6, 0, 0) == (found["kills"], found["lost"], found["torn"])
+    assert 0 < found["reported"]
