@@ -1,6 +1,6 @@
 """Whether the ledger closes, what marks cost, and whether two runs agree; torch.profiler beside it in the same run.
 
-    python benchmarks/ledger.py [--networks vgg16,resnet50] [--batches 1,8] [--budget 60] [--given-back] [--quick] [--json]
+    python benchmarks/ledger.py [--networks vgg16,resnet50] [--batches 1,8] [--budget 60] [--given-back] [--quick]
 
 Each network is profiled twice with one thread. ``unexplained`` is of both runs, as a part of pass E; ``marks`` is what
 pass L takes longer than pass E; ``within 5 %`` counts the layers of at least 1 ms that agree so well between the two

@@ -5,15 +5,12 @@ Nothing that is examined is imported; ``devices/cuda.py`` says how a driver and 
 
 from __future__ import annotations
 
-import os
 import platform
-import re
 import sys
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnnprof._version import __version__
-from cnnprof.devices import cuda
+from cnnprof.devices import cuda, system
 
 SCHEMA = "cnnprof/doctor/1"
 
@@ -92,20 +89,9 @@ def _platform() -> dict[str, Any]:
         "system": platform.system(),
         "release": platform.release(),
         "machine": platform.machine(),
-        "cpu": _cpu_name(),
-        "cores": _usable_cores(),
+        "cpu": system.cpu_name(),
+        "cores": len(system.cores()),
     }
-
-
-def _cpu_name() -> str | None:
-    text = cuda.read(Path("/proc/cpuinfo")) or ""
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return found.group(1).strip() if found else platform.processor() or None
-
-
-def _usable_cores() -> int | None:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count()
 
 
 def _package(package: Package) -> dict[str, Any]:

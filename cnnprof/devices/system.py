@@ -1,16 +1,14 @@
-"""What this machine says of itself and of who else is busy on it: files of Linux's /proc and /sys."""
+"""What this machine says of itself and of who else is busy on it: files of Linux's /proc and /sys, where they are."""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
-import resource
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-_HZ = os.sysconf("SC_CLK_TCK")
 _SHORTEST_S = 0.1
 """The kernel counts in hundredths of a second: over less than this, a share of one is noise."""
 
@@ -48,7 +46,8 @@ def cpu_name() -> str | None:
 
 def cores() -> set[int]:
     """Return the numbers of the CPUs that this process may run on."""
-    return os.sched_getaffinity(0)
+    affinity = getattr(os, "sched_getaffinity", None)
+    return affinity(0) if affinity else set(range(os.cpu_count() or 1))
 
 
 def last_cache_bytes() -> int | None:
@@ -91,10 +90,12 @@ def busy() -> Busy | None:
     text = _read("/proc/stat")
     if text is None:
         return None
+    import resource
+
     mine = {f"cpu{number}" for number in cores()}
     total = sum(_used(line) for line in text.splitlines() if line.split(" ", 1)[0] in mine)
     used = resource.getrusage(resource.RUSAGE_SELF)
-    return Busy(total / _HZ, used.ru_utime + used.ru_stime, time.monotonic())
+    return Busy(total / os.sysconf("SC_CLK_TCK"), used.ru_utime + used.ru_stime, time.monotonic())
 
 
 def _used(line: str) -> int:

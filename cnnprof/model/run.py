@@ -53,7 +53,7 @@ class Forward(Plain, frozen=True, kw_only=True):
     faults: int | None = None
     """Pages that were touched for the first time (minor page faults)."""
     system_ns: int | None = None
-    """CPU time of the process that the kernel took. Counted in ticks of some milliseconds: only sums of many say much."""
+    """CPU time of the process that the kernel took, counted in ticks of milliseconds: only sums of many say much."""
     others: float | None = None
     """CPUs that other processes kept busy meanwhile; known per round of forwards. None: the system does not say."""
     phases_ns: tuple[int, ...] = ()
