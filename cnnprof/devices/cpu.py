@@ -79,6 +79,7 @@ class CpuSubject:
         self.layers = tuple(layer.name for layer in network.layers)
         self.marks = tuple(layer.kind for layer in network.layers)
         self.phases = tuple(name for name, _ in network.phases)
+        self.passes = ("E", "L") if network.layers else ("E",)
         self.others = system.Others()
         self._network = network
         self._steps = [step for _, step in network.phases]
@@ -196,6 +197,18 @@ class CpuSubject:
     def output_std(self) -> float | None:
         found = self._network.output_std()
         return found if math.isfinite(found) else None
+
+    def load(self) -> dict[str, Any] | None:
+        return None
+
+    def copies(self, sizes: Sequence[int], samples: int) -> Iterator[dict[str, Any]]:  # noqa: ARG002 the contract's
+        return iter(())
+
+    def overlap(self, samples: int) -> dict[str, Any] | None:  # noqa: ARG002 the contract's
+        return None
+
+    def telemetry(self, when: str) -> dict[str, Any] | None:  # noqa: ARG002 the contract's
+        return None
 
 
 def _keep_freed_memory() -> None:

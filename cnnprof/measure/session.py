@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from cnnprof import worker
 from cnnprof.errors import CnnprofError, StoreError, UsageError
-from cnnprof.model.plain import from_json, replace, to_json
-from cnnprof.model.run import Forward, Message, Part, Progress, Run, Status
+from cnnprof.model.plain import Plain, from_json, replace, to_json
+from cnnprof.model.run import UNMEASURED, Forward, Message, Part, Progress, Run, Status
 
 if TYPE_CHECKING:
     from cnnprof.store.runs import RunWriter
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 TARGET = "cnnprof.measure.worker:run"
 DEADLINE_S = 900.0
 """That one message may take: building a network, compiling it, or one forward. A worker that is silent longer hangs."""
+LADDER = tuple(4**power * 2**10 for power in range(1, 10))
+"""4 KiB, 16 KiB, … 256 MiB."""
 FINISHED = ("done", "budget", "out-of-memory")
 """What resuming does not measure again."""
 _HEAD = ("layers", "marks", "phases", "environment", "costs", "steady", "status", "output_std")
@@ -119,18 +122,16 @@ class _Recorder:
         if message.forwards:
             self._store(lambda writer: writer.forwards(number, message.forwards))
             part = replace(part, forwards=(*part.forwards, *message.forwards))
-        if (temperature := message.temperature) is not None:
-            self._store(lambda writer: writer.temperature(number, temperature))
-            part = replace(part, temperatures=(*part.temperatures, temperature))
-        if (memory := message.memory) is not None:
-            self._store(lambda writer: writer.memory(number, memory))
-            part = replace(part, memory=memory)
+        for name, record in _records(message):
+            self._store(partial(_write, number, record))
+            many = getattr(part, name)
+            part = replace(part, **{name: (*many, record) if isinstance(many, tuple) else record})
         self._keep(number, part)
         return part
 
     def _put(self, number: int, part: Part) -> None:
         self._keep(number, part)
-        self._store(lambda writer: writer.part(number, replace(part, forwards=(), temperatures=(), memory=None)))
+        self._store(lambda writer: writer.part(number, replace(part, **UNMEASURED)))
 
     def _keep(self, number: int, part: Part) -> None:
         parts = (*self.run.parts[:number], part, *self.run.parts[number + 1 :])
@@ -156,6 +157,19 @@ class _Recorder:
             self._session.watcher.show(number, part, progress)
 
 
+def _write(number: int, record: Plain, writer: RunWriter) -> None:
+    writer.record(number, record)
+
+
+def _records(message: Message) -> Iterator[tuple[str, Plain]]:
+    """Yield what is neither a forward nor about the part as a whole, and the field of a part that takes it."""
+    said = (
+        ("temperatures", message.temperature), ("memory", message.memory), ("copies", message.copy),
+        ("load", message.load), ("overlap", message.overlap), ("telemetry", message.telemetry),
+    )  # fmt: skip
+    yield from ((name, record) for name, record in said if record is not None)
+
+
 def request(run: Run, part: Part) -> dict[str, Any]:
     """Return what a worker is asked, as JSON can hold it."""
     setting = part.setting
@@ -163,6 +177,7 @@ def request(run: Run, part: Part) -> dict[str, Any]:
         "device": setting.device,
         "plan": [run.budget_s, run.interval, run.temperature, setting.seed],
         "earlier": _earlier(part),
+        **_moved(part),
     }
     if part.script is not None:
         return asked | {"script": part.script} | _predicted(part)
@@ -172,6 +187,20 @@ def request(run: Run, part: Part) -> dict[str, Any]:
         "graph": to_json(part.graph).decode(),
         "source": part.source,
     }
+
+
+def _moved(part: Part) -> dict[str, Any]:
+    """Return the bytes that go to a device: of all inputs, of all weights and buffers; and the sizes to copy.
+
+    Those are what the network's own tensors have, and a ladder that a line can be drawn through.
+    """
+    analysis = part.analysis
+    if analysis is None:
+        return {"input_bytes": 0, "weights_bytes": 0, "sizes": sorted(LADDER)}
+    inputs, weights = analysis.totals.input_bytes, analysis.memory.param_bytes + analysis.memory.buffer_bytes
+    outputs = [sum(each.nbytes for each in row.outputs) for row in analysis.rows]
+    sizes = sorted({inputs, weights, *outputs, *LADDER} - {0})
+    return {"input_bytes": inputs, "weights_bytes": weights, "sizes": sizes}
 
 
 def _predicted(part: Part) -> dict[str, Any]:
@@ -193,11 +222,22 @@ def _earlier(part: Part) -> dict[str, Any]:
         "alone": [each.layer for each in part.temperatures],
         "memory": part.memory is not None,
         "attempt": max(attempts, default=-1) + 1,
+        "copies": [[each.bytes, each.direction, each.memory] for each in part.copies],
+        "load": part.load is not None,
+        "overlap": part.overlap is not None,
     }
 
 
 def _plain(forward: Forward) -> dict[str, Any]:
-    names = ("kind", "wall_ns", "cpu_ns", "others", "warm_up")
+    names = (
+        "kind",
+        "wall_ns",
+        "device_ns",
+        "cpu_ns",
+        "others",
+        "warm_up",
+        *(["marks_ns"] if forward.kind == "Q" else []),
+    )
     return {name: getattr(forward, name) for name in names}
 
 

@@ -21,8 +21,9 @@ def run(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield what ``protocol.measure`` yields of a request.
 
     Args:
-        request: ``device``, ``plan``, ``earlier``; of a real device ``setting`` and ``graph`` as JSON, and ``source``
-            where the network is code; of the fake one what its file says.
+        request: ``device``, ``plan``, ``earlier``, ``sizes`` in bytes that are copied, ``weights_bytes`` of weights and
+            buffers, ``input_bytes`` of all inputs of the batch; of a real device ``setting`` and ``graph`` as JSON, and
+            ``source`` where the network is code; of the fake one what its file says.
     """
     network = None if request["device"].startswith("fake") else _network(request)
     yield from _measured(network, request)
@@ -48,7 +49,8 @@ def run_here(request: dict[str, Any], module: torch.nn.Module | None = None) -> 
 
 def _measured(network: Network | None, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     device = import_module(DEVICES[request["device"].partition(":")[0]])
-    yield from measure(device.subject(network, request), Plan(*request["plan"]), Earlier(**request["earlier"]))
+    plan = Plan(*request["plan"], sizes=request["sizes"])
+    yield from measure(device.subject(network, request), plan, Earlier(**request["earlier"]))
 
 
 def _network(request: dict[str, Any]) -> Network:

@@ -58,7 +58,7 @@ class Forward(Plain, frozen=True, kw_only=True):
     faults: int | None = None
     """Pages that were touched for the first time (minor page faults)."""
     system_ns: int | None = None
-    """CPU time of the process that the kernel took. Counted in ticks of some milliseconds: only sums of many say much."""
+    """CPU time of the process that the kernel took, counted in ticks of milliseconds: only sums of many say much."""
     others: float | None = None
     """CPUs that other processes kept busy meanwhile; known per round of forwards. None: the system does not say."""
     phases_ns: tuple[int, ...] = ()
@@ -199,10 +199,16 @@ class Part(Plain, frozen=True, kw_only=True):
         def ledger(self) -> Ledger | None: ...
 
 
+UNMEASURED: dict[str, Any] = {
+    "forwards": (), "temperatures": (), "memory": None, "copies": (), "load": None, "overlap": None, "telemetry": (),
+}  # fmt: skip
+"""Fields of a part that are records of their own, as they are before anything is measured."""
+
+
 class Progress(Plain, frozen=True, kw_only=True):
     """How far the measuring of a part is."""
 
-    doing: Literal["warming up", "measuring", "layers alone"]
+    doing: Literal["warming up", "measuring", "copying", "layers alone"]
     elapsed_s: float
     of_s: float
     """The most that it takes: the budget."""
