@@ -85,6 +85,11 @@ class _Recorder:
 
     def measure(self, number: int, part: Part) -> None:
         part = replace(part, status="running", problem=None, hint=None, code=None)
+        if (least := self._too_large(part)) is not None:
+            part = _untried(part, least)
+            self._put(number, part)
+            self._show(number, part, None)
+            return
         self._put(number, part)
         try:
             for message in self._messages(part):
@@ -96,6 +101,15 @@ class _Recorder:
             raise
         self._put(number, part)
         self._show(number, part, None)
+
+    def _too_large(self, part: Part) -> int | None:
+        """Return a batch, smaller than the part's, for which the memory did not suffice; None without one."""
+        batches = [
+            each.setting.batch
+            for each in self.run.parts
+            if each.status == "out-of-memory" and _besides_batch(each) == _besides_batch(part)
+        ]
+        return min((batch for batch in batches if batch < part.setting.batch), default=None)
 
     def _messages(self, part: Part) -> Iterator[Message]:
         for said in self._source(request(self.run, part)):
@@ -239,6 +253,22 @@ def _plain(forward: Forward) -> dict[str, Any]:
         *(["marks_ns"] if forward.kind == "Q" else []),
     )
     return {name: getattr(forward, name) for name in names}
+
+
+def _besides_batch(part: Part) -> tuple[Any, ...]:
+    """Return what two parts have in common that differ in their batch only."""
+    inputs = None if part.graph is None else part.graph.inputs
+    return part.model, inputs, replace(part.setting, batch=1), part.script
+
+
+def _untried(part: Part, least: int) -> Part:
+    return replace(
+        part,
+        status="out-of-memory",
+        problem=f"not tried: batch {least} of it needs more memory than there is already",
+        hint=f"a batch below {least}",
+        code="batch-too-large",
+    )
 
 
 def _failed(part: Part, error: Exception) -> Part:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnprof.devices import DEVICES
 from cnnprof.devices.base import Network
+from cnnprof.devices.cuda.failures import explained
 from cnnprof.measure.protocol import Earlier, Plan, measure
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ def run(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
             buffers, ``input_bytes`` of all inputs of the batch; of a real device ``setting`` and ``graph`` as JSON, and
             ``source`` where the network is code; of the fake one what its file says.
     """
-    network = None if request["device"].startswith("fake") else _network(request)
-    yield from _measured(network, request)
+    with explained():
+        network = None if request["device"].startswith("fake") else _network(request)
+        yield from _measured(network, request)
 
 
 def run_here(request: dict[str, Any], module: torch.nn.Module | None = None) -> Iterator[dict[str, Any]]:
@@ -42,7 +44,7 @@ def run_here(request: dict[str, Any], module: torch.nn.Module | None = None) -> 
     from cnnprof.measure import imported, network
 
     network.check_torch()
-    with network.torch_kept():
+    with network.torch_kept(request["device"]), explained():
         found = _network(request) if module is None else imported.of(module, *_asked(request))
         yield from _measured(found, request)
 

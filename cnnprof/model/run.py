@@ -15,6 +15,7 @@ from cnnprof.model.plain import Plain
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cnnprof.model.offload import Offload
     from cnnprof.model.profile import Ledger
 
 SCHEMA = "cnnprof/run/1"
@@ -22,6 +23,7 @@ Pass = Literal["E", "L", "Q", "G"]
 """E: the whole forward and nothing else, the truth of the total. L: the same forward with marks between its layers.
 On an accelerator also Q: as L, but begun only when all of it is queued, so that marks tell its own time and not the
 host's; and G: a replay of a graph of the whole, which no host has to launch."""
+PASSES: tuple[Pass, ...] = ("E", "L", "Q", "G")
 Status = Literal["running", "done", "budget", "interrupted", "out-of-memory", "failed"]
 """``budget``: the time was up before the interval was as narrow as asked for; ``failed``: ``Part.problem`` says why."""
 
@@ -40,6 +42,8 @@ class Setting(Plain, frozen=True, kw_only=True):
     optimizer: Literal["sgd", "momentum", "adam"] = "sgd"
     """Of a training step."""
     compiled: bool = False
+    tf32: bool = False
+    """On a GPU: whether float32 products may be made in TensorFloat-32, which keeps 10 of 23 bits."""
     seed: int = 0
 
 
@@ -192,6 +196,8 @@ class Part(Plain, frozen=True, kw_only=True):
     """Standard deviation of the main output: 0 or nothing finite means that no real values were computed."""
     steady: bool | None = None
     """Whether warm-up ended because times no longer changed; None: there was none."""
+    confirms: bool = False
+    """Measured at this batch because a break-even was expected beside it: no line is put through it."""
 
     if TYPE_CHECKING:  # bound by cnnprof.bindings
 
@@ -262,6 +268,8 @@ class Run(Plain, frozen=True, kw_only=True):
 
         @property
         def ledger(self) -> Ledger | None: ...
+        @property
+        def offloads(self) -> tuple[Offload, ...]: ...
         def to_frame(self) -> pd.DataFrame: ...
         def _repr_html_(self) -> str: ...
         def __rich__(self) -> Any: ...
