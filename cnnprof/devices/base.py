@@ -67,6 +67,14 @@ class Network(NamedTuple):
     counter: str
     """What counts those bytes."""
     output_std: Callable[[], float]
+    inputs: tuple[Any, ...] = ()
+    """The tensors that it reads."""
+    weights: tuple[Any, ...] = ()
+    """Weights and buffers, each once."""
+    state: Callable[[], list[Any]] = list
+    """The tensors that an optimizer keeps from one step to the next."""
+    fresh: bool = True
+    """Whether nothing of it has run yet: the first forward takes longer."""
 
 
 def failed_device(said: str) -> WorkerError:

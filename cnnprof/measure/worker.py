@@ -51,7 +51,7 @@ def run_here(request: dict[str, Any], module: torch.nn.Module | None = None) -> 
 
 def _measured(network: Network | None, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     device = import_module(DEVICES[request["device"].partition(":")[0]])
-    plan = Plan(*request["plan"], sizes=request["sizes"])
+    plan = Plan(*request["plan"])._replace(sizes=request["sizes"])
     yield from measure(device.subject(network, request), plan, Earlier(**request["earlier"]))
 
 

@@ -1,0 +1,83 @@
+"""The GPU that is computed on: chosen, awake, and with every choice fixed that times depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from cnnprof.devices.cuda.toolkit import Toolkit
+from cnnprof.errors import MissingPackageError
+
+
+def number(device: str) -> int:
+    """Return the number in ``cuda:1``; of ``cuda`` it is 0."""
+    return int(device.partition(":")[2] or 0)
+
+
+def start(toolkit: Toolkit, device: str, *, tf32: bool) -> None:
+    """Choose a GPU, wake it, and fix how products of float32 are made and that cuDNN tries no algorithms out.
+
+    torch alone would make convolutions in TensorFloat-32 and matrix products not. cuDNN's trials would take the
+    algorithm that was fastest by chance, another one in each process.
+
+    Raises:
+        MissingPackageError: there is no GPU of that number.
+    """
+    index, count = number(device), toolkit.cuda.device_count()
+    if index >= count:
+        known = ", ".join(f"cuda:{each}" for each in range(count)) or "none"
+        raise MissingPackageError(
+            f"--device {device} needs a GPU of that number; torch finds {known}",
+            hint="cnnprof doctor --import-torch shows them; CUDA_VISIBLE_DEVICES may hide some",
+            code="missing-device",
+        )
+    context_ns(toolkit, index)
+    _set(toolkit.torch.backends, ("tf32", "tf32") if tf32 else ("ieee", "ieee"), tries_out=False)
+
+
+@cache
+def context_ns(toolkit: Toolkit, index: int) -> int | None:
+    """Wake a GPU and return the time that it took until it answered; None where this process had one awake before."""
+    if toolkit.cuda.is_initialized():
+        toolkit.cuda.set_device(index)
+        return None
+    began = toolkit.wall_ns()
+    toolkit.cuda.init()
+    toolkit.cuda.set_device(index)
+    toolkit.finish()
+    return toolkit.wall_ns() - began
+
+
+def precision(toolkit: Toolkit) -> dict[str, Any]:
+    """Return how products of float32 are made, and whether cuDNN tries algorithms out."""
+    backends = toolkit.torch.backends
+    return {
+        "float32_products": {
+            "matmul": backends.cuda.matmul.fp32_precision,
+            "conv": backends.cudnn.conv.fp32_precision,
+        },
+        "cudnn_benchmark": backends.cudnn.benchmark,
+    }
+
+
+def _set(backends: Any, precisions: tuple[str, str], *, tries_out: bool) -> None:
+    backends.cuda.matmul.fp32_precision, backends.cudnn.conv.fp32_precision = precisions
+    backends.cudnn.benchmark = tries_out
+
+
+@contextmanager
+def kept(toolkit: Toolkit, device: str) -> Iterator[None]:
+    """Put torch's current GPU, its random numbers and what ``start`` fixes back at the end."""
+    before, cuda = precision(toolkit), toolkit.cuda
+    current = cuda.current_device() if cuda.is_initialized() else None
+    products = before["float32_products"]
+    asleep = current is None  # then it has drawn nothing yet, and is not woken for that
+    with toolkit.torch.random.fork_rng(devices=[] if asleep else [number(device)]):
+        try:
+            yield
+        finally:
+            _set(toolkit.torch.backends, (products["matmul"], products["conv"]), tries_out=before["cudnn_benchmark"])
+            if current is not None:
+                cuda.set_device(current)
