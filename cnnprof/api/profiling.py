@@ -10,11 +10,12 @@ from importlib import import_module
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from cnnprof import analyzer, bindings, readers
+from cnnprof import analyzer, bindings, offload, readers
 from cnnprof._version import __version__
 from cnnprof.api import InputSize, Model, load
 from cnnprof.devices import DEVICES
 from cnnprof.errors import MissingPackageError, UsageError
+from cnnprof.measure.samples import samples
 from cnnprof.measure.session import FINISHED, Measured, Session, measure
 from cnnprof.measure.summary import summarise
 from cnnprof.model.graph import Graph
@@ -316,4 +317,4 @@ def _check_named(run: Run, named: Sequence[str], python: str | None) -> None:
         )
 
 
-bindings.bind_run(summarise)
+bindings.bind_run(summarise, samples, offload.offloads)

@@ -263,11 +263,12 @@ def _deliver(run: Run, options: Options, found: Sequence[Target]) -> int:
     from cnnprof.report.profile import profile_report
 
     pairs = list(zip(run.parts, summaries(run), strict=True))
+    beside = run.offloads
 
     def text(target: Target) -> str:
         report = profile_report(
             pairs, columns=options.columns, depth=options.depth, sort=options.sort, top=options.top,
-            screen=screen(target),
+            screen=screen(target), offloads=beside,
         )  # fmt: skip
         return render(report, target.format)
 

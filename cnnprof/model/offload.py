@@ -209,7 +209,7 @@ class Check(Plain, frozen=True, kw_only=True):
 
 
 class BreakEven(Plain, frozen=True, kw_only=True):
-    """From which batch on a device pays, copies one after the other: C = G + X, as lines through the batches measured."""
+    """From which batch on a device pays, copies one after the other: where C = G + X, by lines through samples."""
 
     memory: Memory
     verdict: Literal["from", "up to", "always", "never", "unknown"]

@@ -7,22 +7,24 @@ from collections.abc import Iterable, Sequence
 from cnnprof.errors import MissingPackageError
 from cnnprof.model.offload import AtBatch, Cut, Offload, Placement
 from cnnprof.model.plain import replace
-from cnnprof.model.profile import LayerTime
+from cnnprof.model.profile import LayerTime, Profile
+from cnnprof.model.run import Part
 from cnnprof.offload.break_even import break_evens
 from cnnprof.offload.fit import Link
 from cnnprof.offload.pairs import Measured, Pair, grouped
 from cnnprof.offload.pays import Between, at_batch, between, launch_gap
 from cnnprof.offload.placement import Problem, Solution, Tensor, best_cut, best_two, copies, cost, is_chain
 
-__all__ = ["Measured", "offloads"]
 
-
-def offloads(measured: Iterable[Measured]) -> tuple[Offload, ...]:
+def offloads(measured: Iterable[tuple[Part, Profile, tuple[int, ...]]]) -> tuple[Offload, ...]:
     """Return what host and devices say of each other: one record per network, setting and device.
 
     Empty where nothing was measured on a host and on another device.
+
+    Args:
+        measured: parts with their figures and the wall times, in nanoseconds, that the figure of the whole is made of.
     """
-    return tuple(_offload(pairs) for pairs in grouped(measured))
+    return tuple(_offload(pairs) for pairs in grouped(Measured(*each) for each in measured))
 
 
 def _offload(pairs: Sequence[Pair]) -> Offload:
@@ -95,12 +97,11 @@ def _problem(found: Between, link: Link) -> tuple[Problem, tuple[str, ...]]:
     if one_sided is not None:
         raise _Unknown(f"{one_sided} was told apart on one of both only")
     tensors = tuple(
-        Tensor(
-            each.source, each.readers, each.ends, _copied(link, "h2d", each.bytes), _copied(link, "d2h", each.bytes)
-        )
+        Tensor(each.source, each.readers, each.ends, _copied(link, "h2d", each.bytes), _copied(link, "d2h", each.bytes))
         for each in found.flow.values
     )
-    return Problem(tuple(host or 0.0 for _, host, _ in times), tuple(each or 0.0 for *_, each in times), tensors), untimed
+    here, there = (tuple(each or 0.0 for each in side) for side in list(zip(*times, strict=True))[1:])
+    return Problem(here, there, tensors), untimed
 
 
 def _time(time: LayerTime | None) -> float | None:

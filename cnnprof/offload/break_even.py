@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from cnnprof.model.offload import BreakEven, Check, Line, Memory
+from cnnprof.model.offload import BreakEven, Check, Direction, Line, Memory
 from cnnprof.model.plain import replace
 from cnnprof.offload.lines import line
 from cnnprof.offload.medians import NS, median, redrawn
@@ -35,15 +35,11 @@ class Point(NamedTuple):
 
     def times(self, draw: random.Random | None = None) -> tuple[float, float, float]:
         """Return C, G and X: medians of the samples, or of as many that are drawn from them."""
-        middle = median if draw is None else _Redrawn(draw)
-        return middle(self.host), middle(self.device), math.fsum(map(middle, self.copies))
 
+        def middle(values: Sequence[float]) -> float:
+            return median(values) if draw is None else redrawn(values, draw)
 
-class _Redrawn(NamedTuple):
-    draw: random.Random
-
-    def __call__(self, values: Sequence[float]) -> float:
-        return redrawn(values, self.draw)
+        return middle(self.host), middle(self.device), math.fsum(middle(each) for each in self.copies)
 
 
 def break_evens(found: Sequence[Between]) -> tuple[BreakEven, ...]:
@@ -71,7 +67,8 @@ def _point(found: Between, memory: Memory) -> Point | None:
     if link is None or not host.walls_ns or not device.walls_ns:
         return None
     outputs = () if device.part.setting.mode == "training" else found.flow.outputs
-    wanted = [("h2d", each.bytes) for each in found.flow.inputs] + [("d2h", each.bytes) for each in outputs]
+    wanted: list[tuple[Direction, int]] = [("h2d", each.bytes) for each in found.flow.inputs]
+    wanted += [("d2h", each.bytes) for each in outputs]
     measured = {(each.direction, each.bytes): each.times_ns for each in device.part.copies if each.memory == memory}
     fitted = total(link.seconds(direction, size) for direction, size in wanted)
     if fitted is None:
@@ -202,7 +199,7 @@ def _near(found: BreakEven) -> str:
 def _never(host: float, device: float, copies: float) -> str:
     if device < host:
         return (
-            f"transfer-bound: it never pays, in this format; per sample it computes {duration(host - device)} less than "
-            f"the host and copies {duration(copies)}"
+            "transfer-bound: it never pays, in this format; per sample it computes "
+            f"{duration(host - device)} less than the host and copies {duration(copies)}"
         )
     return f"it never pays: per sample it computes {duration(device)}, and the host {duration(host)}"

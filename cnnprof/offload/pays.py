@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from cnnprof.offload.pairs import Pair
 
 
-
 class Between(NamedTuple):
     """A pair, what flows in the network, and what carries it."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cnnprof.errors import MissingPackageError
 
 if TYPE_CHECKING:
-    import networkx
+    import networkx as nx
 
 PICOSECONDS = 10**12
 """Of a second. A flow is computed in whole ones: rounding of fractions would leave it no end."""
@@ -155,23 +155,49 @@ def best_cut(problem: Problem) -> tuple[int, int, float]:
 
 
 def _graph(problem: Problem) -> tuple[Sides, Sides]:
-    network = _network(problem)
-    first = _cut(network, problem)
-    others = (_cut(network, problem) for _ in _each_forced(network, first))
-    return first, min(others, key=lambda sides: cost(problem, sides))
+    left = _left(_network(problem))
+    first = _cut(left, len(problem.host_s))
+    edge = _cheapest_to_force(left, first)
+    left.edges[edge]["capacity"] = math.inf
+    return first, _cut(left, len(problem.host_s))
 
 
-def _each_forced(network: networkx.DiGraph, first: Sides) -> Iterator[int]:
-    """Yield each layer while it is held on the side where it is not in ``first``."""
+def _left(network: nx.DiGraph) -> nx.DiGraph:
+    """Return what could still flow at the largest flow: every cut has what it costs more than the cheapest one."""
+    flows = _networkx().algorithms.flow
+    left = flows.shortest_augmenting_path(network, "host", "device")
+    for *_, each in left.edges(data=True):
+        each["capacity"] -= each["flow"]
+    return left
+
+
+def _cut(network: nx.DiGraph, layers: int) -> Sides:
+    _, (_, device) = _networkx().minimum_cut(network, "host", "device")
+    return tuple(at in device for at in range(layers))
+
+
+def _cheapest_to_force(left: nx.DiGraph, first: Sides) -> tuple[Any, Any]:
+    """Return the edge that holds one layer on its other side, of the layer for which that costs least.
+
+    Each is tried from what is left, and no further than the best so far: from the start, every layer would take as long
+    as the first cut.
+    """
+    flows = _networkx().algorithms.flow
+    least: int | None = None
+    found: tuple[Any, Any] = ("host", 0)
     for at, there in enumerate(first):
-        edge = ("host", at) if there else (at, "device")
-        held = network.edges[edge]["capacity"]
-        network.edges[edge]["capacity"] = math.inf
-        yield at
-        network.edges[edge]["capacity"] = held
+        edge: tuple[Any, Any] = ("host", at) if there else (at, "device")
+        held = left.edges[edge]["capacity"]
+        left.edges[edge]["capacity"] = left.graph["inf"]
+        flows.shortest_augmenting_path(left, "host", "device", residual=left, cutoff=least)
+        left.edges[edge]["capacity"] = held
+        more = left.graph["flow_value"]
+        if least is None or more < least:
+            least, found = more, edge
+    return found
 
 
-def _network(problem: Problem) -> networkx.DiGraph:
+def _network(problem: Problem) -> nx.DiGraph:
     """Return the network whose cuts are the assignments: what stays with ``host`` is on the host.
 
     A layer with the device cuts its edge from ``host``, one on the host its edge to ``device``. A tensor has a node of
@@ -183,7 +209,7 @@ def _network(problem: Problem) -> networkx.DiGraph:
         graph.add_edge("host", at, capacity=_whole(device))
         graph.add_edge(at, "device", capacity=_whole(host))
     for number, tensor in enumerate(problem.tensors):
-        source = "host" if tensor.source is None else tensor.source
+        source: Any = "host" if tensor.source is None else tensor.source
         there, back = ("there", number), ("back", number)
         graph.add_edge(source, there, capacity=_whole(tensor.to_device_s))
         for reader in tensor.readers:
@@ -191,25 +217,20 @@ def _network(problem: Problem) -> networkx.DiGraph:
         if tensor.source is None:
             continue
         graph.add_edge(back, source, capacity=_whole(tensor.to_host_s))
-        for reader in (*tensor.readers, *(["host"] if tensor.ends else [])):
-            graph.add_edge(reader, back, capacity=math.inf)
+        for here in (*tensor.readers, *(["host"] if tensor.ends else [])):
+            graph.add_edge(here, back, capacity=math.inf)
     return graph
 
 
 def _whole(seconds: float) -> int:
-    return round(seconds * PICOSECONDS)
-
-
-def _cut(network: networkx.DiGraph, problem: Problem) -> Sides:
-    _, (_, device) = _networkx().minimum_cut(network, "host", "device")
-    return tuple(at in device for at in range(len(problem.host_s)))
+    return max(1, round(seconds * PICOSECONDS))  # an edge without any would be left out, and could not hold a layer
 
 
 def _networkx() -> Any:
     try:
-        import networkx
+        import networkx as nx
     except ImportError as error:
         raise MissingPackageError(
             f"placing a network that is no chain needs networkx: {error}", hint="pip install 'cnnprof[torch]'"
         ) from error
-    return networkx
+    return nx
