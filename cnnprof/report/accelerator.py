@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from cnnprof.report.base import Column, Line, Table, Value
+from cnnprof.report.cells import NOT_DEFINED
 from cnnprof.report.describe import definitions
 from cnnprof.units import duration, percent, ratio
 
@@ -38,11 +39,11 @@ _OVERLAP = (
 )
 _TELEMETRY = (
     Column("when", "passes", "text", "before or after the passes that times are of", rank=0),
-    Column("sm_clock_mhz", "clock", "count", "of the processors", "MHz", rank=1),
-    Column("memory_clock_mhz", "memory clock", "count", "of the memory", "MHz", rank=4),
+    Column("sm_clock_mhz", "clock, MHz", "ratio", "of the processors", "MHz", rank=1),
+    Column("memory_clock_mhz", "of memory", "ratio", "of the memory", "MHz", rank=4),
     Column("throttle", "held down by", "text", "reasons for which clocks are held down", rank=2),
-    Column("power_w", "power", "ratio", "at that moment", "W", rank=3),
-    Column("temperature_c", "temperature", "count", "at that moment", "°C", rank=5),
+    Column("power_w", "power, W", "ratio", "at that moment", "W", rank=3),
+    Column("temperature_c", "temperature", "text", "at that moment", rank=5),
     Column("pcie", "PCIe", "text", "generation and lanes of the link to the host", rank=6),
     Column("energy_j", "J per forward", "ratio", "energy of whole forwards, over at least a second, ÷ their number",
         "joules", rank=7),
@@ -144,21 +145,19 @@ def telemetry_table(said: Sequence[Telemetry]) -> Table:
 
 
 def _said(each: Telemetry) -> tuple[Value, ...]:
-    known = each.throttle is not None
-    link = [
-        text
-        for text, number in (
-            (f"gen {each.pcie_generation}", each.pcie_generation),
-            (f"x{each.pcie_width}", each.pcie_width),
-        )
-        if number is not None
-    ]
+    held = None if each.throttle is None else ", ".join(each.throttle) or "nothing"
     energy = each.energy_j / each.energy_forwards if each.energy_j is not None and each.energy_forwards else None
     return (
-        each.when, each.sm_clock_mhz, each.memory_clock_mhz,
-        (", ".join(each.throttle or ()) or "nothing") if known else None,
-        each.power_w, each.temperature_c, " ".join(link) or None, energy,
+        each.when, each.sm_clock_mhz, each.memory_clock_mhz, held or NOT_DEFINED, each.power_w,
+        NOT_DEFINED if each.temperature_c is None else f"{each.temperature_c} °C",
+        _link(each) or NOT_DEFINED, energy,
     )  # fmt: skip
+
+
+def _link(each: Telemetry) -> str:
+    generation = "" if each.pcie_generation is None else f"gen {each.pcie_generation}"
+    lanes = "" if each.pcie_width is None else f"x{each.pcie_width}"
+    return " ".join(filter(None, (generation, lanes)))
 
 
 def _median_s(times_ns: Sequence[int]) -> float:

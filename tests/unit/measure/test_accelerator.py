@@ -185,8 +185,8 @@ def test_no_pass_q():
         (
             "not-queued",
             (
-                "nothing could be queued before the device began (no pass Q): layers' times are of pass L, and hold what "
-                "the device waits for its host"
+                "nothing could be queued before the device began (no pass Q): layers' times are of pass L, and hold "
+                "what the device waits for its host"
             ),
             "a larger batch takes longer per layer: --batch 8",
         )
@@ -205,8 +205,8 @@ def test_forwards_that_began_before_all_was_queued_are_left_out_and_said():
     assert (
         "not-queued",
         (
-            "2 forwards of pass Q began before all of it was queued, and are left out: the others may have been close to "
-            "it"
+            "2 forwards of pass Q began before all of it was queued, and are left out: the others may have been close "
+            "to it"
         ),
         "a larger batch takes longer per layer: --batch 8",
     ) in said(_begun_early(2))

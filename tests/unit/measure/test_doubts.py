@@ -217,8 +217,8 @@ def _paging(share, pages, **where):
         (
             {"libc": "glibc 2.36", "allocator": {}},
             (
-                "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1 before the command has glibc keep it, there and where you "
-                "deploy"
+                "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1 before the command has glibc keep it, there and where "
+                "you deploy"
             ),
         ),
         ({"libc": "glibc 2.36", "allocator": {"LD_PRELOAD": "libtcmalloc.so"}}, None),
