@@ -23,45 +23,30 @@ def of_host(toolkit: Toolkit, idle: Idle) -> Cost:
     """Return what marks add where the device waits for the host."""
     marks = Marks(toolkit, 2 * idle.layers)
     marked = idle.marked(marks.mark, marks.mark)
-    bare, dressed, inside = [], [], []
+    bare, dressed, between = [], [], []
     for _ in range(_REPEATS):  # in turn: whatever else happens, happens to both
         bare.append(toolkit.wall_of(idle.plain))
         marks.begin()
         with marked.around():
             dressed.append(toolkit.wall_of(marked.run))
-        inside += _pairs(toolkit, marks)
-    added = (median(dressed) - median(bare)) / idle.layers
-    return _cost(median(inside), added)
+        between += intervals_ns(marks.events)[1::2]
+    return _cost((median(dressed) - median(bare)) / idle.layers, median(between))
 
 
 def of_device(toolkit: Toolkit, idle: Idle) -> Cost | None:
     """Return what marks add where the host is ahead; None where these layers cannot be queued ahead."""
     blocker, queue = Blocker(toolkit), Queue(toolkit, idle.marked, idle.layers)
-    marks = Marks(toolkit, 2 * idle.layers)
-    bare, dressed, inside = [], [], []
+    bare, dressed, between = [], [], []
     for _ in range(_REPEATS):
-        marks_ns, plain = queue.forward(), time_queued(toolkit, blocker, idle.plain)
-        if plain is None or not marks_ns.ahead or time_queued(toolkit, blocker, lambda: _all(marks)) is None:
+        queued, plain = queue.forward(), time_queued(toolkit, blocker, idle.plain)
+        if plain is None or not queued.ahead:
             return None
         bare.append(plain)
-        dressed.append(sum(marks_ns.marks_ns))
-        inside += intervals_ns(marks.events)[::2]
-    return _cost(median(inside), (median(dressed) - median(bare)) / idle.layers)
+        dressed.append(sum(queued.marks_ns[1:-1]))
+        between += queued.marks_ns[2:-1:2]
+    return _cost((median(dressed) - median(bare)) / idle.layers, median(between))
 
 
-def _pairs(toolkit: Toolkit, marks: Marks) -> list[int]:
-    """Return the intervals of marks with nothing between them."""
-    toolkit.finish()
-    _all(marks)
-    toolkit.finish()
-    return intervals_ns(marks.events)[::2]
-
-
-def _all(marks: Marks) -> None:
-    marks.begin()
-    for _ in marks.events:
-        marks.mark()
-
-
-def _cost(inside: float, added: float) -> Cost:
-    return {"inside_ns": inside, "outside_ns": max(0.0, added - inside), "inside_cpu_ns": 0.0}
+def _cost(added: float, between: float) -> Cost:
+    """Return what marks add to a layer: between two of these layers lie marks only, and the rest falls into them."""
+    return {"inside_ns": max(0.0, added - between), "outside_ns": float(between), "inside_cpu_ns": 0.0}
