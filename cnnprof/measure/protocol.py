@@ -168,7 +168,7 @@ class _Loop:
             for each in self._taken
             if each["kind"] == kind
             and (time := judged_ns(each)) is not None
-            and not dirty(SimpleNamespace(**({"device_ns": None} | each)), self._environment)
+            and not dirty(SimpleNamespace(**{"device_ns": None, **each}), self._environment)
         ]
         if kind == "G":
             return len(clean) >= REPLAYS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from cnnprof.report.base import Column, Line, Table, Value
 from cnnprof.report.cells import NOT_DEFINED
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cnnprof.model.profile import Profile
     from cnnprof.model.run import Copy, Load, Overlap, Part, Telemetry
 
-_MEMORIES = ("pinned", "pageable")
+_MEMORIES: tuple[Literal["pinned", "pageable"], ...] = ("pinned", "pageable")
 _DIRECTIONS = {"h2d": "to the device", "d2h": "to the host"}
 _COPIES = (
     Column("bytes", "size", "bytes", "bytes that are copied", "bytes", rank=0),

@@ -114,8 +114,7 @@ def _of_transfers(part: Part) -> Iterator[str]:
         yield from _positive("bytes and times_ns of copies", [copy.bytes, *copy.times_ns])
         yield from _not_below("cpu_ns of copies", copy.cpu_ns)
     if (load := part.load) is not None:
-        times = (load.weights_bytes, load.weights_ns, load.context_ns, load.first_ns)
-        yield from _not_below("load", times)
+        yield from _not_below("load", (load.weights_bytes, load.weights_ns, load.context_ns, load.first_ns))
     if (overlap := part.overlap) is not None:
         times = (overlap.batches, *overlap.copy_ns, *overlap.compute_ns, *overlap.both_ns)
         yield from _positive("batches and times of overlap", times)
