@@ -52,8 +52,13 @@ class Measured(NamedTuple):
     unstored: StoreError | None = None
 
 
-def measure(run: Run, session: Session) -> Measured:
+def measure(run: Run, session: Session, *, begin: int = 0) -> Measured:
     """Return the run with all its parts measured that are not yet; one that fails costs no other.
+
+    Args:
+        run: what to measure.
+        session: with what.
+        begin: parts before this one are left as they are.
 
     Raises:
         KeyboardInterrupt: or whatever else ends a process, with what was measured until then, a Run, as ``.partial``.
@@ -61,7 +66,7 @@ def measure(run: Run, session: Session) -> Measured:
     recorder = _Recorder(run, session)
     try:
         for number, part in enumerate(run.parts):
-            if part.status not in FINISHED:
+            if number >= begin and part.status not in FINISHED:
                 recorder.measure(number, part)
     except BaseException as error:
         recorder.finish("interrupted")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from cnnprof.model.graph import Input
 from cnnprof.model.plain import Plain
 
 Memory = Literal["pinned", "pageable"]
@@ -193,7 +194,7 @@ class Line(Plain, frozen=True, kw_only=True):
 
 
 class Check(Plain, frozen=True, kw_only=True):
-    """One batch that was measured to see whether a break-even holds."""
+    """A whole batch right beside a break-even, measured."""
 
     batch: int
     host_s: float
@@ -229,8 +230,10 @@ class BreakEven(Plain, frozen=True, kw_only=True):
 
     @property
     def confirmed(self) -> bool | None:
-        """Whether what was measured beside b* is as expected; None where nothing was."""
-        return all(each.pays == each.expected for each in self.checks) if self.checks else None
+        """Whether the device pays on one side of b* and not on the other; None where not both were measured."""
+        if len(self.checks) < 2:  # noqa: PLR2004 both
+            return None
+        return all(each.pays == each.expected for each in self.checks)
 
 
 class Offload(Plain, frozen=True, kw_only=True):
@@ -239,6 +242,7 @@ class Offload(Plain, frozen=True, kw_only=True):
     model: str
     dtype: str
     mode: Literal["inference", "training"]
+    inputs: tuple[Input, ...]
     host: str
     device: str
     batches: tuple[AtBatch, ...]

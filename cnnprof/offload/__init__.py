@@ -31,7 +31,8 @@ def _offload(pairs: Sequence[Pair]) -> Offload:
     host, device = pairs[0].host.part, pairs[0].device.part
     found = [each for pair in pairs if (each := between(pair)) is not None]
     return Offload(
-        model=device.model, dtype=device.setting.dtype, mode=device.setting.mode, host=host.setting.device,
+        model=device.model, dtype=device.setting.arithmetic, mode=device.setting.mode,
+        inputs=() if device.graph is None else device.graph.inputs, host=host.setting.device,
         device=device.setting.device, batches=tuple(map(_placed, found)), break_even=break_evens(found),
     )  # fmt: skip
 

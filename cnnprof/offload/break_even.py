@@ -160,10 +160,12 @@ def beside(batch: float) -> tuple[int, int]:
 
 
 def _checks(found: BreakEven, points: Sequence[Point]) -> tuple[Check, ...]:
+    """Return what was measured right beside it, to confirm it or anyway."""
+    near = () if found.batch is None else beside(found.batch)
     return tuple(
         Check(batch=each.batch, host_s=host, device_s=device + copies, expected=_expected(found, each.batch))
         for each in points
-        if each.confirms
+        if each.batch in near
         for host, device, copies in [each.times()]
     )
 

@@ -60,6 +60,6 @@ def _series(part: Part) -> tuple[object, ...]:
 
 
 def _what(part: Part) -> tuple[object, ...]:
-    """Return what parts share that differ in nothing but the device."""
+    """Return what parts share that differ in nothing but the device; TensorFloat-32 is a device's own affair."""
     inputs = () if part.graph is None else part.graph.inputs
-    return part.model, replace(part.setting, device=""), inputs
+    return part.model, replace(part.setting, device="", tf32=False), inputs

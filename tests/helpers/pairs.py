@@ -1,4 +1,4 @@
-"""A host and a device, with times that are easy to reckon with: microseconds of layers, a nanosecond per byte copied."""
+"""A host and a device, with times that are easy to reckon with: a copy takes 1 µs and a nanosecond per byte."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def test_the_batches_beside_it_are_below_and_above(batch, expected):
 def test_batches_beside_it_that_are_as_expected_confirm_it_and_do_not_move_it():
     also = (point(7, 80, 90, confirms=True), point(8, 90, 57, 28, confirms=True))
 
-    found = of((10, 10), (50, 1), (20, 1), also=also)
+    found = of((10, 10), (50, 1), (20, 1), batches=(1, 64), also=also)
 
     assert pytest.approx(7.5) == found.batch
     assert [(7, False, False), (8, True, True)] == [(each.batch, each.expected, each.pays) for each in found.checks]
@@ -144,7 +144,20 @@ def test_batches_beside_it_that_are_as_expected_confirm_it_and_do_not_move_it():
 def test_a_batch_that_is_not_as_expected_refutes_it():
     also = (point(7, 80, 70, confirms=True), point(8, 90, 85, confirms=True))
 
-    assert of((10, 10), (50, 1), (20, 1), also=also).confirmed is False
+    assert of((10, 10), (50, 1), (20, 1), batches=(1, 64), also=also).confirmed is False
+
+
+def test_one_side_alone_confirms_nothing():
+    found = of((10, 10), (50, 1), (20, 1), batches=(1, 64), also=(point(7, 80, 90, confirms=True),))
+
+    assert ([7], None) == ([each.batch for each in found.checks], found.confirmed)
+
+
+def test_a_batch_that_was_measured_beside_it_anyway_counts():
+    found = of((10, 10), (50, 1), (20, 1), batches=(7, 8, 64))
+
+    assert [(7, False), (8, True)] == [(each.batch, each.pays) for each in found.checks]
+    assert found.confirmed is True
 
 
 # From parts

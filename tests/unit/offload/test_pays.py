@@ -46,8 +46,8 @@ def test_the_whole_by_hand():
 
 def test_computing_takes_longer_than_loading_in_words():
     assert (
-        "computing (7.000 µs) takes 3.081 times as long as loading (2.272 µs); it pays: 5.393 times as fast as the host, "
-        "copies one after the other"
+        "computing (7.000 µs) takes 3.081 times as long as loading (2.272 µs); it pays: 5.393 times as fast as the "
+        "host, copies one after the other"
     ) == only(*sides(HOST, DEVICE)).routes[0].message
 
 
