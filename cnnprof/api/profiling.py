@@ -180,7 +180,7 @@ def _check_whole(name: str, value: object, least: int, most: int) -> None:
 def _check_device(device: str, python: str | None) -> None:
     name = device.partition(":")[0]
     numbered = re.fullmatch(r"cuda:[0-9]{1,4}", device) is not None
-    if name not in DEVICES or (name != "fake" and device != name and not numbered):  # the CPU has no number
+    if name not in DEVICES or (name not in {"fake", device} and not numbered):  # the CPU has no number
         raise UsageError(f"unknown device {device!r}", hint=f"one of {', '.join(DEVICES)}", code="bad-device")
     module = import_module(DEVICES[name])
     missing = module.missing(python)

@@ -83,18 +83,9 @@ def _share(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
 
 @click.command(cls=Command)
 @click.argument("models", nargs=-1, metavar="MODEL...", shell_complete=complete_model)
-@click.option(
-    "--device", "devices", multiple=True, metavar="DEVICE", help="cpu, cuda, cuda:1, fake, fake:FILE. Repeatable."
-)
+@click.option("--device", "devices", multiple=True, metavar="DEVICE", help="cpu; cuda, cuda:1; fake, fake:FILE.")
 @click.option("--batch", "batches", callback=numbers, default="1", metavar="N,...", help="Samples per forward.")
-@click.option(
-    "--dtype",
-    "dtypes",
-    callback=names,
-    default="float32",
-    metavar="TYPE,...",
-    help="Of all floats; tf32 multiplies float32 so.",
-)
+@click.option("--dtype", "dtypes", callback=names, default="float32", metavar="TYPE,...", help="Any float, or tf32.")
 @click.option("--input", "sizes", multiple=True, metavar="CxHxW", help="Another input size, such as 3x224x224.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another value of a parameter.")
 @click.option("--freeze", multiple=True, metavar="GLOB", help="Layers that do not train, by their full names.")

@@ -171,7 +171,7 @@ def _protocol(part: Part, passes: Mapping[Pass, Samples]) -> str:
     step = f"training {setting.optimizer}" if setting.mode == "training" else ""
     said = [
         "+".join(name for name, _ in of) or "nothing measured",
-        setting.device, f"batch {setting.batch}", setting.dtype, setting.layout,
+        setting.device, f"batch {setting.batch}", setting.arithmetic, setting.layout,
         "? threads" if threads is None else "1 thread" if threads == 1 else f"{threads} threads",
         step, "compiled" if setting.compiled else "",
     ]  # fmt: skip

@@ -28,6 +28,10 @@ Status = Literal["running", "done", "budget", "interrupted", "out-of-memory", "f
 """``budget``: the time was up before the interval was as narrow as asked for; ``failed``: ``Part.problem`` says why."""
 
 
+TF32 = "tf32"
+"""A dtype by name only: numbers are float32, and multiplied with fewer bits."""
+
+
 class Setting(Plain, frozen=True, kw_only=True):
     """How a network is run: everything that its times depend on besides the machine."""
 
@@ -45,6 +49,11 @@ class Setting(Plain, frozen=True, kw_only=True):
     tf32: bool = False
     """On a GPU: whether float32 products may be made in TensorFloat-32, which keeps 10 of 23 bits."""
     seed: int = 0
+
+    @property
+    def arithmetic(self) -> str:
+        """How numbers are stored, or where that is not how they are multiplied, how they are: ``tf32``."""
+        return TF32 if self.tf32 else self.dtype
 
 
 class Forward(Plain, frozen=True, kw_only=True):

@@ -119,7 +119,7 @@ def _layers(
 def _title(part: Part, profile: Profile, analysis: Analysis, layout: Layout) -> str:
     setting = part.setting
     sizes = " + ".join(map(dimensions, sample_shapes(analysis, layout)))
-    about = [part.model, setting.device, f"input {sizes}", f"batch {setting.batch}", setting.dtype]
+    about = [part.model, setting.device, f"input {sizes}", f"batch {setting.batch}", setting.arithmetic]
     step = [f"training with {setting.optimizer}"] if setting.mode == "training" else []
     return f"{', '.join([*about, *step])}: {_took(profile)}"
 
@@ -141,7 +141,7 @@ def _said_of_all(parts: Sequence[Measured]) -> Iterator[str]:
     """Yield the doubts about several parts; the same one about several is said once, with their names."""
     about: dict[str, list[str]] = {}
     for part, profile in parts:
-        name = f"{part.model} {part.setting.device} batch {part.setting.batch} {part.setting.dtype}"
+        name = f"{part.model} {part.setting.device} batch {part.setting.batch} {part.setting.arithmetic}"
         for doubt in profile.doubts:
             about.setdefault(said(doubt), []).append(name)
     for text, names in about.items():

@@ -57,7 +57,10 @@ _ALL = (
     _Summed(
         Column("batch", "batch", "count", "samples per forward", "samples", rank=2), lambda part, _: part.setting.batch
     ),
-    _Summed(Column("dtype", "dtype", "text", "how floats are stored", rank=5), lambda part, _: part.setting.dtype),
+    _Summed(
+        Column("dtype", "dtype", "text", "how floats are stored; tf32: multiplied", rank=5),
+        lambda part, _: part.setting.arithmetic,
+    ),
     _Summed(
         Column("time_s", "time", "time", "median of a forward, or training step, without any marks: pass E", "seconds",
             rank=1),

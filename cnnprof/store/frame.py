@@ -64,7 +64,7 @@ def _layers(part: Part, profile: Profile) -> Iterator[tuple[LayerTime, dict[str,
 def _about(part: Part, profile: Profile) -> dict[str, Any]:
     setting = part.setting
     return {
-        "model": part.model, "device": setting.device, "batch": setting.batch, "dtype": setting.dtype,
+        "model": part.model, "device": setting.device, "batch": setting.batch, "dtype": setting.arithmetic,
         "layout": setting.layout, "threads": profile.threads, "mode": setting.mode, "protocol": profile.protocol,
     }  # fmt: skip
 
