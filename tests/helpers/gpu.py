@@ -295,15 +295,17 @@ def _torch(machine: Machine) -> Any:
         cuda=_cuda(machine),
         uint8="uint8",
         empty=empty,
-        empty_like=lambda tensor: Tensor(machine, tensor.size, tensor.device),
+        empty_like=lambda tensor, device="", pin_memory=False: Tensor(
+            machine, tensor.size, device or tensor.device, pinned=pin_memory
+        ),
         equal=equal,
         get_num_threads=lambda: 1,
         version=SimpleNamespace(cuda="13.0"),
         random=SimpleNamespace(fork_rng=_kept_rng),
         backends=SimpleNamespace(
-            cuda=SimpleNamespace(matmul=SimpleNamespace(fp32_precision="none")),
+            cuda=SimpleNamespace(matmul=SimpleNamespace(allow_tf32=False)),
             cudnn=SimpleNamespace(
-                conv=SimpleNamespace(fp32_precision="tf32"), benchmark=True, version=lambda: 91_300
+                allow_tf32=True, benchmark=True, version=lambda: 91_300
             ),
         ),
     )  # fmt: skip

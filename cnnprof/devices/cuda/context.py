@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -34,7 +34,7 @@ def start(toolkit: Toolkit, device: str, *, tf32: bool) -> None:
             code="missing-device",
         )
     context_ns(toolkit, index)
-    _set(toolkit.torch.backends, ("tf32", "tf32") if tf32 else ("ieee", "ieee"), tries_out=False)
+    _set(toolkit.torch.backends, (tf32, tf32), tries_out=False)
 
 
 @cache
@@ -51,33 +51,48 @@ def context_ns(toolkit: Toolkit, index: int) -> int | None:
 
 
 def precision(toolkit: Toolkit) -> dict[str, Any]:
-    """Return how products of float32 are made, and whether cuDNN tries algorithms out."""
+    """Return whether products of float32 are made in TensorFloat-32, and whether cuDNN tries algorithms out."""
     backends = toolkit.torch.backends
     return {
-        "float32_products": {
-            "matmul": backends.cuda.matmul.fp32_precision,
-            "conv": backends.cudnn.conv.fp32_precision,
-        },
+        "tf32": {"matmul": backends.cuda.matmul.allow_tf32, "conv": backends.cudnn.allow_tf32},
         "cudnn_benchmark": backends.cudnn.benchmark,
     }
 
 
-def _set(backends: Any, precisions: tuple[str, str], *, tries_out: bool) -> None:
-    backends.cuda.matmul.fp32_precision, backends.cudnn.conv.fp32_precision = precisions
+def _set(backends: Any, tf32: tuple[bool, bool], *, tries_out: bool) -> None:
+    # By torch's older names: they set the newer ones too, while parts of torch (2.13: torch.compile's) read the older
+    # ones only and fail where the newer ones were set.
+    backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32 = tf32
     backends.cudnn.benchmark = tries_out
 
 
 @contextmanager
 def kept(toolkit: Toolkit, device: str) -> Iterator[None]:
     """Put torch's current GPU, its random numbers and what ``start`` fixes back at the end."""
-    before, cuda = precision(toolkit), toolkit.cuda
-    current = cuda.current_device() if cuda.is_initialized() else None
-    products = before["float32_products"]
+    cuda = toolkit.cuda
+    restore, current = _restoring(toolkit.torch.backends), cuda.current_device() if cuda.is_initialized() else None
     asleep = current is None  # then it has drawn nothing yet, and is not woken for that
     with toolkit.torch.random.fork_rng(devices=[] if asleep else [number(device)]):
         try:
             yield
         finally:
-            _set(toolkit.torch.backends, (products["matmul"], products["conv"]), tries_out=before["cudnn_benchmark"])
+            restore()
             if current is not None:
                 cuda.set_device(current)
+
+
+def _restoring(backends: Any) -> Callable[[], None]:
+    """Return what puts back how products are made."""
+    tries_out = backends.cudnn.benchmark
+    try:
+        tf32 = backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32
+    except RuntimeError:  # set by torch's newer names
+        matmul, conv = backends.cuda.matmul.fp32_precision, backends.cudnn.conv.fp32_precision
+    else:
+        return lambda: _set(backends, tf32, tries_out=tries_out)
+
+    def restore() -> None:
+        backends.cuda.matmul.fp32_precision, backends.cudnn.conv.fp32_precision = matmul, conv
+        backends.cudnn.benchmark = tries_out
+
+    return restore

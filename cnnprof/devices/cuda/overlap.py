@@ -23,7 +23,7 @@ class Pipeline:
         self._toolkit = toolkit
         self._step = step
         self._stream = toolkit.cuda.Stream()
-        self._hosts = [torch.empty(each.shape, dtype=each.dtype, pin_memory=True).copy_(each) for each in inputs]
+        self._hosts = [torch.empty_like(each, device="cpu", pin_memory=True).copy_(each) for each in inputs]
         self._buffers = [[torch.empty_like(each) for each in inputs] for _ in range(2)]
 
     def measure(self, samples: int) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def test_the_environment_is_of_the_host_the_gpu_and_the_software():
     assert {
         "gpu": "Simulated", "capability": "9.0", "gpu_memory_bytes": 2**40, "l2_bytes": 1_000, "multiprocessors": 132,
         "cuda": "13.0", "cudnn": 91_300, "torch": "2.13.0", "threads": 1, "cudnn_benchmark": False,
-        "float32_products": {"matmul": "ieee", "conv": "ieee"}, "gpu_numa_node": None,
+        "tf32": {"matmul": False, "conv": False}, "gpu_numa_node": None,
     }.items() <= found.items()  # fmt: skip
     assert found["cores"] >= 1
 

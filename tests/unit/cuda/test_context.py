@@ -6,18 +6,18 @@ import pytest
 
 from cnnprof.devices.cuda import context
 from cnnprof.devices.cuda.failures import explained
+from cnnprof.devices.cuda.toolkit import Toolkit
 from cnnprof.errors import CnnprofError, MissingPackageError
 from tests.helpers.gpu import Machine
 
 
-@pytest.mark.parametrize(("tf32", "expected"), [(False, "ieee"), (True, "tf32")])
-def test_products_of_float32_are_made_as_asked_for_and_no_algorithm_is_tried_out(tf32, expected):
+@pytest.mark.parametrize("tf32", [False, True])
+def test_products_of_float32_are_made_as_asked_for_and_no_algorithm_is_tried_out(tf32):
     machine = Machine()
 
     context.start(machine.toolkit, "cuda", tf32=tf32)
 
-    products = {"matmul": expected, "conv": expected}
-    assert {"float32_products": products, "cudnn_benchmark": False} == context.precision(machine.toolkit)
+    assert {"tf32": {"matmul": tf32, "conv": tf32}, "cudnn_benchmark": False} == context.precision(machine.toolkit)
 
 
 def test_the_gpu_of_the_number_is_the_one_that_is_used():
@@ -49,6 +49,26 @@ def test_afterwards_torch_is_what_it_was():
 
     assert before == context.precision(machine.toolkit)
     assert 0 == machine.chosen
+
+
+@pytest.mark.parametrize("names", ["older", "newer"])
+def test_how_the_real_torch_makes_products_is_put_back_by_whichever_names_it_was_set(names):
+    import torch
+
+    toolkit, backends = Toolkit(torch), torch.backends
+
+    def said() -> tuple[str, str]:
+        return backends.cuda.matmul.fp32_precision, backends.cudnn.conv.fp32_precision
+
+    with context.kept(toolkit, "cuda"):
+        if names == "older":
+            backends.cuda.matmul.allow_tf32 = backends.cudnn.allow_tf32 = True
+        else:
+            backends.cuda.matmul.fp32_precision = backends.cudnn.conv.fp32_precision = "tf32"
+        with context.kept(toolkit, "cuda"):
+            context._set(backends, (False, False), tries_out=False)
+            assert "tf32" not in said()
+        assert ("tf32", "tf32") == said()
 
 
 def test_the_time_until_a_gpu_answers_is_taken_once():
