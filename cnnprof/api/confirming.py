@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cnnprof import analyzer
 from cnnprof.measure.session import Measured, Session, measure
 from cnnprof.model.plain import replace
-from cnnprof.model.run import Part, Run
+from cnnprof.model.run import TF32, Part, Run
 from cnnprof.offload.break_even import beside
 
 if TYPE_CHECKING:
@@ -79,8 +79,9 @@ def _series(run: Run, found: Offload) -> Iterator[Part]:
 
 def _is_of(part: Part, found: Offload, device: str) -> bool:
     setting = part.setting
-    same = (part.model, setting.device, setting.dtype, setting.mode)
-    return same == (found.model, device, found.dtype, found.mode) and _inputs(part) == found.inputs
+    dtype = "float32" if device == found.host and found.dtype == TF32 else found.dtype  # a host knows no tf32
+    same = (part.model, setting.device, setting.arithmetic, setting.mode)
+    return same == (found.model, device, dtype, found.mode) and _inputs(part) == found.inputs
 
 
 def _inputs(part: Part) -> tuple[object, ...]:
