@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cnnprof.measure.digest import OFTEN, OPEN, Digest, larger_batch, longer, many, percent
+from cnnprof.measure.sizes import moved
 from cnnprof.model.profile import Doubt
 
 HOST_BOUND = 0.1
@@ -96,6 +97,20 @@ def unverified(digest: Digest) -> Doubt | None:
         message = f"nobody looked whether {unseen} of {len(copies)} copies arrived: their times may be of less"
         return Doubt(code="copies-unverified", message=message)
     return None
+
+
+def copies_cut(digest: Digest) -> Doubt | None:
+    """Doubt lines through copies that lack some of the sizes that there should be."""
+    part = digest.part
+    asked, copied = set(moved(part)["sizes"]), {each.bytes for each in part.copies}
+    missing = asked - copied
+    if not missing or not copied or part.status not in ("done", "budget"):
+        return None
+    message = (
+        f"{len(missing)} of {len(asked)} sizes were not copied, for want of time or of memory: nothing is said about "
+        f"copies of more than {max(copied):,} bytes"
+    )
+    return Doubt(code="copies-cut", message=message, hint=longer(digest))
 
 
 def _is_cuda(digest: Digest) -> bool:

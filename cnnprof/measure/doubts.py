@@ -270,7 +270,7 @@ CATALOGUE: tuple[Callable[[Digest], Doubt | None], ...] = (
     _ended, _values, _impossible, accelerator.unqueued, _dirty, _unjudged, accelerator.throttled,
     accelerator.moving_clocks, _oversubscribed, _memory, _faults, _few, _not_steady, _wide, _bimodal_total,
     accelerator.host_bound, _open, _heavy, _bimodal_layers, _resolution, accelerator.unverified,
-    accelerator.unknown_clocks, _threads, _governor,
+    accelerator.copies_cut, accelerator.unknown_clocks, _threads, _governor,
 )  # fmt: skip
 """Every doubt, the gravest first."""
 CODES = (
@@ -278,4 +278,5 @@ CODES = (
     "load-unknown", "oversubscribed", "memory-tight", "page-faults", "too-few-samples", "not-steady", "interval-wide",
     "bimodal-total", "ledger-open", "marks-heavy", "bimodal-layers", "below-resolution", "threads-many", "governor",
     "not-queued", "clocks-throttled", "clocks-moved", "host-bound", "copies-unverified", "clocks-unknown",
+    "copies-cut",
 )  # fmt: skip

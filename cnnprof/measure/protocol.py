@@ -87,7 +87,7 @@ def measure(subject: Subject, plan: Plan, earlier: Earlier = Earlier()) -> Itera
     yield {"output_std": subject.output_std()}
     if not earlier.memory and (memory := subject.memory()) is not None:
         yield {"memory": memory}
-    status = (yield from _transfers(subject, plan, earlier)) or status
+    yield from _transfers(subject, plan, earlier)
     if plan.temperature:
         status = (yield from _alone(subject, plan, earlier.alone)) or status
     yield {"status": status}
@@ -210,17 +210,17 @@ def _telemetry(subject: Subject, when: str) -> Iterator[dict[str, Any]]:
         yield {"telemetry": said}
 
 
-def _transfers(subject: Subject, plan: Plan, earlier: Earlier) -> Said:
-    """Say what loading took, copy every size, and copy while computing; return ``budget`` where the time was up."""
+def _transfers(subject: Subject, plan: Plan, earlier: Earlier) -> Iterator[dict[str, Any]]:
+    """Say what loading took, copy every size, and copy while computing."""
     if not earlier.load and (load := subject.load()) is not None:
         yield {"load": load}
-    ended = yield from _copies(subject, plan, earlier.copies)
+    yield from _copies(subject, plan, earlier.copies)
     if not earlier.overlap and (overlap := subject.overlap(SAMPLES_OVERLAPPED)) is not None:
         yield {"overlap": overlap}
-    return ended
 
 
-def _copies(subject: Subject, plan: Plan, earlier: Sequence[Sequence[Any]]) -> Said:
+def _copies(subject: Subject, plan: Plan, earlier: Sequence[Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    """Copy sizes for as long as the budget; what is missing then is a doubt."""
     done = {tuple(each) for each in earlier}
     complete = Counter(size for size, *_ in done)
     began = subject.now_ns()
@@ -229,8 +229,7 @@ def _copies(subject: Subject, plan: Plan, earlier: Sequence[Sequence[Any]]) -> S
         if (copy["bytes"], copy["direction"], copy["memory"]) not in done:
             yield {"copy": copy, "progress": {"doing": "copying", "elapsed_s": elapsed, "of_s": plan.budget_s}}
         if elapsed >= plan.budget_s:
-            return "budget"
-    return None
+            return
 
 
 def _alone(subject: Subject, plan: Plan, done: Sequence[str]) -> Said:

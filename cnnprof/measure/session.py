@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from cnnprof import worker
 from cnnprof.errors import CnnprofError, StoreError, UsageError
+from cnnprof.measure.sizes import moved
 from cnnprof.model.plain import Plain, from_json, replace, to_json
 from cnnprof.model.run import UNMEASURED, Forward, Message, Part, Progress, Run, Status
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 TARGET = "cnnprof.measure.worker:run"
 DEADLINE_S = 900.0
 """That one message may take: building a network, compiling it, or one forward. A worker that is silent longer hangs."""
-LADDER = tuple(4**power * 2**10 for power in range(1, 10))
-"""4 KiB, 16 KiB, … 256 MiB."""
 FINISHED = ("done", "budget", "out-of-memory")
 """What resuming does not measure again."""
 _HEAD = ("layers", "marks", "phases", "environment", "costs", "steady", "status", "output_std")
@@ -196,7 +195,7 @@ def request(run: Run, part: Part) -> dict[str, Any]:
         "device": setting.device,
         "plan": [run.budget_s, run.interval, run.temperature, setting.seed],
         "earlier": _earlier(part),
-        **_moved(part),
+        **moved(part),
     }
     if part.script is not None:
         return asked | {"script": part.script} | _predicted(part)
@@ -206,20 +205,6 @@ def request(run: Run, part: Part) -> dict[str, Any]:
         "graph": to_json(part.graph).decode(),
         "source": part.source,
     }
-
-
-def _moved(part: Part) -> dict[str, Any]:
-    """Return the bytes that go to a device: of all inputs, of all weights and buffers; and the sizes to copy.
-
-    Those are what the network's own tensors have, and a ladder that a line can be drawn through.
-    """
-    analysis = part.analysis
-    if analysis is None:
-        return {"input_bytes": 0, "weights_bytes": 0, "sizes": sorted(LADDER)}
-    inputs, weights = analysis.totals.input_bytes, analysis.memory.param_bytes + analysis.memory.buffer_bytes
-    outputs = [sum(each.nbytes for each in row.outputs) for row in analysis.rows]
-    sizes = sorted({inputs, weights, *outputs, *LADDER} - {0})
-    return {"input_bytes": inputs, "weights_bytes": weights, "sizes": sizes}
 
 
 def _predicted(part: Part) -> dict[str, Any]:

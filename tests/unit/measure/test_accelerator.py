@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cnnprof.measure.samples import samples
+from cnnprof.measure.sizes import LADDER
 from cnnprof.measure.summary import summarise
 from cnnprof.model.plain import replace
 from cnnprof.model.profile import Profile
@@ -289,8 +290,23 @@ def _copies(*verified: bool | None) -> tuple[Copy, ...]:
     ],
 )  # fmt: skip
 def test_copies_that_did_not_arrive_or_at_which_nobody_looked(verified, expected):
-    assert [("copies-unverified", *expected)] == said(replace(QUIET, copies=_copies(*verified)))
-    assert [] == said(replace(QUIET, copies=_copies(True, True)))
+    assert [("copies-unverified", *expected)] == said(replace(QUIET, copies=_copies(*verified)))[:1]
+    assert "copies-unverified" not in [code for code, *_ in said(replace(QUIET, copies=_copies(True, True)))]
+
+
+@pytest.mark.parametrize(("copied", "expected"), [
+    (8, [(
+        "copies-cut",
+        ("1 of 9 sizes were not copied, for want of time or of memory: nothing is said about copies of more than "
+        "67,108,864 bytes"),
+        "--budget 60s",
+    )]),
+    (9, []),
+])  # fmt: skip
+def test_sizes_for_which_there_was_no_time_or_no_memory(copied, expected):
+    copies = [Copy(direction="h2d", memory="pinned", bytes=size, times_ns=(1,), verified=True) for size in LADDER]
+
+    assert expected == said(replace(QUIET, copies=tuple(copies[:copied])), budget_s=30.0)
 
 
 def test_doubts_about_the_hosts_threads_are_none_about_a_device():
