@@ -270,16 +270,23 @@ def _placed_notes(batch: AtBatch) -> Iterator[str]:
     if found is None:
         yield f"batch {batch.batch:,}: no placement: {batch.unplaced}"
         return
-    yield (
-        f"batch {batch.batch:,}: the cheapest assignment is {ratio(found.gain_over_host)} times as fast as all on the "
-        f"host and {ratio(found.gain_over_device)} times as fast as all on the device; "
-        f"{duration(found.copies_s)} of it are copies ({found.memory})"
-    )
+    yield f"batch {batch.batch:,}: {_best(found, len(batch.layers))}"
     if found.untimed:
         yield (
             f"batch {batch.batch:,}: {count(len(found.untimed))} without a time on either side, taken to cost nothing"
             f"{_listed(found.untimed)}"
         )
+
+
+def _best(found: Placement, layers: int) -> str:
+    if not found.on_device:
+        return f"all on the host is cheapest; all on the device takes {ratio(found.gain_over_device)} times as long"
+    copied = f"{duration(found.copies_s)} of it are copies ({found.memory})"
+    here = f"{ratio(found.gain_over_host)} times as fast as all on the host"
+    if len(found.on_device) == layers:
+        return f"all on the device is cheapest, {here}; {copied}"
+    there = f"{ratio(found.gain_over_device)} times as fast as all on the device"
+    return f"the cheapest assignment is {here} and {there}; {copied}"
 
 
 # Copies
