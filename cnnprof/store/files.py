@@ -110,12 +110,17 @@ def _of_part(part: Part) -> Iterator[str]:
 
 
 def _of_transfers(part: Part) -> Iterator[str]:
+    overlap = part.overlap
+    several = [copy.times_ns for copy in part.copies]
+    several += [] if overlap is None else [overlap.copy_ns, overlap.compute_ns, overlap.both_ns]
+    if not all(several):
+        yield "copies or overlap without a time"
     for copy in part.copies:
         yield from _positive("bytes and times_ns of copies", [copy.bytes, *copy.times_ns])
         yield from _not_below("cpu_ns of copies", copy.cpu_ns)
     if (load := part.load) is not None:
         yield from _not_below("load", (load.weights_bytes, load.weights_ns, load.context_ns, load.first_ns))
-    if (overlap := part.overlap) is not None:
+    if overlap is not None:
         times = (overlap.batches, *overlap.copy_ns, *overlap.compute_ns, *overlap.both_ns)
         yield from _positive("batches and times of overlap", times)
     for said in part.telemetry:

@@ -39,7 +39,8 @@ def test_the_ledger_of_a_forward_that_is_launched_slower_than_it_is_computed():
         )
     )  # fmt: skip
     assert [(4 * MS, 1 * MS)] * 2 == [(ns(each.time.median_s), ns(each.launch_gap_s)) for each in profile.layers]
-    assert (pytest.approx(5 / 13), 13 / 8, 8 * MS) == (profile.host_bound, profile.graph_gain, ns(profile.graph.median_s))
+    assert (pytest.approx(5 / 13), 13 / 8) == (profile.host_bound, profile.graph_gain)
+    assert 8 * MS == ns(profile.graph.median_s)
     assert 12 * MS == ns(profile.device_whole.median_s)
     assert {"E": 10, "L": 10, "Q": 10, "G": 10} == {
         kind: len([each for each in part.forwards if each.kind == kind and not each.warm_up]) for kind in "ELQG"
