@@ -6,6 +6,7 @@ import math
 import resource
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from statistics import median
 from typing import Any
 
 from cnnprof.devices import system
@@ -89,15 +90,15 @@ class CudaSubject:
 
     def _host_is_ahead(self) -> bool:
         """Return whether the device is what a forward takes its time for."""
-        shares = []
+        launches, wholes = [], []
         for _ in range(_WARM):
             self._toolkit.finish()
             began = self._toolkit.wall_ns()
             self._step()
-            launched = self._toolkit.wall_ns()
+            launches.append(self._toolkit.wall_ns() - began)
             self._toolkit.finish()
-            shares.append((launched - began) / (self._toolkit.wall_ns() - began))
-        return shares[-1] < _AHEAD
+            wholes.append(self._toolkit.wall_ns() - began)
+        return median(launches) < _AHEAD * median(wholes)
 
     # -- passes
 
