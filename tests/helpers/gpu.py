@@ -235,6 +235,9 @@ class Tensor:
     def random_(self) -> Tensor:
         return self._become("random")
 
+    def repeat(self, times: int) -> Tensor:
+        return Tensor(self.machine, times * self.size)._become(self.storage.content)
+
     def _become(self, content: str) -> Tensor:
         if self.device == "cpu":
             self.storage.content = content

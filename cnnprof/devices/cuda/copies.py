@@ -17,6 +17,7 @@ from cnnprof.devices.cuda.toolkit import Toolkit
 _AT_LEAST_BYTES = 32 * 2**20
 """Between two events, in so many copies as it takes, from 2 to 20."""
 _FEWEST, _MOST = 2, 20
+_DRAWN_BYTES = 2**22
 
 
 class Buffers(NamedTuple):
@@ -69,7 +70,10 @@ def _buffers(torch: Any, size: int) -> Buffers:
     def empty(**kind: Any) -> Any:
         return torch.empty(size, dtype=torch.uint8, **kind)
 
-    return Buffers(empty().random_(), empty(), empty(pin_memory=True), empty(device="cuda"))
+    # Repeated: drawing a gigabyte takes seconds.
+    drawn = torch.empty(min(size, _DRAWN_BYTES), dtype=torch.uint8).random_()
+    source = drawn.repeat(-(-size // drawn.numel()))[:size]
+    return Buffers(source, empty(), empty(pin_memory=True), empty(device="cuda"))
 
 
 def _pinned(toolkit: Toolkit, blocker: Blocker, some: Buffers, direction: str, samples: int) -> dict[str, Any] | None:
