@@ -97,7 +97,7 @@ def test_the_environment_is_the_scripts():
 def test_a_network_that_needs_more_memory_than_there_is_does_not_start(memory_bytes, fits):
     request = {
         "script": {"memory_bytes": memory_bytes}, "rows": [], "peak_bytes": 512, "trains": False,
-        "weights_bytes": 0, "input_bytes": 0,
+        "weights_bytes": 0, "input_bytes": 0, "split": None,
     }  # fmt: skip
 
     try:
@@ -213,7 +213,15 @@ def test_a_device_that_is_lost_says_so():
 
 def test_an_error_that_sticks_is_the_answer_to_everything_in_that_process(monkeypatch):
     monkeypatch.setattr(fake, "_stuck", [])
-    request = {"script": {}, "rows": [], "peak_bytes": 0, "trains": False, "weights_bytes": 0, "input_bytes": 0}
+    request = {
+        "script": {},
+        "rows": [],
+        "peak_bytes": 0,
+        "trains": False,
+        "weights_bytes": 0,
+        "input_bytes": 0,
+        "split": None,
+    }
     fake.subject(None, request)
 
     with pytest.raises(WorkerError, match="the device failed, and takes nothing more from this process") as caught:

@@ -69,7 +69,7 @@ note: a graph of the forward takes 65.00 µs (pass G), and no host launches its 
 def test_of_a_cpu_nothing_is_said_of_launches_graphs_or_copies():
     shown = render(of(part(TIMES, analysis=small(), copies=(copy("h2d", "pinned", 4096, 5),))))
 
-    assert [] == [word for word in ("launch", "graph", "host-bound", "copies") if word in shown]
+    assert [] == [word for word in ("launch", "graph", "host-bound", "pinned") if word in shown]
 
 
 def test_several_lines_have_the_accelerators_columns_where_one_is_among_them():
