@@ -1,4 +1,4 @@
-"""Measuring beside a break-even, to see whether it holds there."""
+"""Measuring what follows from other measurements, to see whether it is so."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from cnnprof import analyzer
 from cnnprof.measure.session import Measured, Session, measure
 from cnnprof.model.plain import replace
-from cnnprof.model.run import TF32, Part, Run
+from cnnprof.model.run import TF32, Part, Run, Split
 from cnnprof.offload.break_even import beside
+from cnnprof.offload.tensors import crossings
 
 if TYPE_CHECKING:
-    from cnnprof.model.offload import BreakEven, Offload
+    from cnnprof.model.offload import AtBatch, BreakEven, Offload
     from cnnprof.store.runs import RunWriter
 
 FARTHEST = 4
@@ -20,7 +21,10 @@ FARTHEST = 4
 
 
 def confirmed(found: Measured, session: Session, writer: Callable[[str], RunWriter] | None = None) -> Measured:
-    """Return the run with parts at the whole batches beside each break-even, below and above it, measured as well.
+    """Return the run with more parts measured, which say whether what follows from the others is so.
+
+    They are the whole batches beside each break-even, below it and above it, and at the largest batch the cheapest
+    assignment of layers to host and device, where it has some on either.
 
     Args:
         found: what was measured; as it is, where it could not be stored.
@@ -57,7 +61,30 @@ def _met(found: Offload) -> BreakEven | None:
 
 
 def _parts(run: Run) -> Iterator[Part]:
-    there = {_what(part) for part in run.parts}
+    yield from _beside(run)
+    for each in run.offloads:
+        placed = [batch for batch in each.batches if batch.placement is not None]
+        if placed:
+            yield from _split(run, each, placed[-1])
+
+
+def _split(run: Run, found: Offload, at: AtBatch) -> Iterator[Part]:
+    """Yield the cheapest assignment of a network that can be built, where there is something to split."""
+    host, device = (_of(run, found, each) for each in (found.host, found.device))
+    names = () if at.placement is None else at.placement.on_device
+    both_scripted = (host.script is None) == (device.script is None)
+    if not 0 < len(names) < len(at.layers) or device.source is not None or not both_scripted:
+        return
+    made = _at(device, at.batch)
+    assert made.analysis is not None  # noqa: S101 just made
+    crossing = tuple(crossings(made.analysis, names))
+    made = replace(made, split=Split(on_device=names, copies=crossing, host_script=host.script))
+    if not any((part.setting, part.split, part.graph) == (made.setting, made.split, made.graph) for part in run.parts):
+        yield made
+
+
+def _beside(run: Run) -> Iterator[Part]:
+    there = {_what(part) for part in run.parts if part.split is None}
     for each in run.offloads:
         met = _met(each)
         if met is None or met.batch is None:
@@ -73,8 +100,11 @@ def _parts(run: Run) -> Iterator[Part]:
 
 def _series(run: Run, found: Offload) -> Iterator[Part]:
     """Yield a part of the host and one of the device."""
-    for device in (found.host, found.device):
-        yield next(part for part in run.parts if _is_of(part, found, device))
+    yield from (_of(run, found, device) for device in (found.host, found.device))
+
+
+def _of(run: Run, found: Offload, device: str) -> Part:
+    return next(part for part in run.parts if part.split is None and _is_of(part, found, device))
 
 
 def _is_of(part: Part, found: Offload, device: str) -> bool:

@@ -123,6 +123,10 @@ def subject(_network: object, request: dict[str, Any]) -> FakeSubject:
         raise MemoryError
     if _stuck:
         raise failed_device(_stuck[0])
+    if request["split"] is not None:
+        from cnnprof.devices.fake_split import SplitSubject
+
+        return SplitSubject(script, request["rows"], request["peak_bytes"], request["split"])
     moved = Moved(request["weights_bytes"], request["input_bytes"])
     return FakeSubject(script, request["rows"], request["peak_bytes"], trains=request["trains"], moved=moved)
 
@@ -146,7 +150,7 @@ class FakeSubject:
         self._script = script
         self._moved = moved or Moved()
         self._first_ns: int | None = None
-        self._layers = [self._layer_ns(*row) for row in rows]
+        self.layers_ns = [self._layer_ns(*row) for row in rows]
         self._gaps = [script.gap_ns + script.planted_ns.get(f"gap:{name}", 0) for name in self.layers] + [script.gap_ns]
         self._peak_bytes = peak_bytes
         self._clock_ns = 0
@@ -210,7 +214,7 @@ class FakeSubject:
         inside, outside = (self._script.inside_ns, self._script.outside_ns) if kind == "L" else (0, 0)
         unhindered = kind in ("Q", "G")
         found = []
-        for gap, layer in zip(self._gaps, [*self._layers, None], strict=True):
+        for gap, layer in zip(self._gaps, [*self.layers_ns, None], strict=True):
             found.append(0 if unhindered else round(gap * factor) + (outside if layer is not None else 0))
             if layer is not None:
                 found.append(round((layer if unhindered else max(layer, self._script.launch_ns)) * factor) + inside)
@@ -220,7 +224,7 @@ class FakeSubject:
         return self._script.others
 
     def alone(self, index: int, samples: int) -> dict[str, Any] | None:
-        hot, cold = self._layers[index], round(self._layers[index] * self._script.cold)
+        hot, cold = self.layers_ns[index], round(self.layers_ns[index] * self._script.cold)
         self._clock_ns += samples * (hot + cold)
         return {"layer": self.layers[index], "hot_ns": [hot] * samples, "cold_ns": [cold] * samples}
 
@@ -241,21 +245,22 @@ class FakeSubject:
 
     def copies(self, sizes: Sequence[int], samples: int) -> Iterator[dict[str, Any]]:
         for size, direction, memory in product([] if self._script.host else sizes, ("h2d", "d2h"), _MEMORIES):
-            time_ns = self._copy_ns(size, memory)
+            time_ns = self.copy_ns(size, memory)
             self._clock_ns += samples * time_ns
             yield {
                 "direction": direction, "memory": memory, "bytes": size, "times_ns": [time_ns] * samples,
                 "cpu_ns": [time_ns] * samples if memory == "pageable" else [], "verified": self._script.verified,
             }  # fmt: skip
 
-    def _copy_ns(self, size: int, memory: str) -> int:
+    def copy_ns(self, size: int, memory: str) -> int:
+        """Return what a copy takes."""
         rate: float = getattr(self._script, f"{memory}_bytes_per_ns")
         return self._script.copy_ns + round(size / rate)
 
     def overlap(self, samples: int) -> dict[str, Any] | None:
         if self._script.host:
             return None
-        copy, compute = self._copy_ns(self._moved.inputs, "pinned"), sum(self._intervals(1.0, "E"))
+        copy, compute = self.copy_ns(self._moved.inputs, "pinned"), sum(self._intervals(1.0, "E"))
         both = copy + compute - round(self._script.overlap * min(copy, compute))
         times = {"copy_ns": copy, "compute_ns": compute, "both_ns": both}
         self._clock_ns += samples * _BATCHES * sum(times.values())

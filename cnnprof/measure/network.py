@@ -14,6 +14,7 @@ from cnnprof.devices.base import Alone, Dressed, Idle, Layer, Mark, Network
 from cnnprof.devices.storages import total, tracker
 from cnnprof.errors import MissingPackageError, UsageError
 from cnnprof.model.graph import Edge, Graph, Input, Node
+from cnnprof.model.plain import replace
 from cnnprof.model.run import Setting
 
 if TYPE_CHECKING:
@@ -180,6 +181,26 @@ def built(graph: Graph, setting: Setting) -> Network:
         {"line": _idle_lines(setting)},
     )
     return ready(module, inputs, marked, setting)
+
+
+def split(graph: Graph, setting: Setting, names: Sequence[str]) -> Network:
+    """Return a network whose layers ``names`` are on the device of a setting, and the others on the CPU.
+
+    Weights are on both; inputs and outputs on the CPU. Its layers are not told apart.
+
+    Raises:
+        CnnprofError: as ``builder.build``.
+    """
+    set_up(setting)
+    on_cpu = replace(setting, device="cpu")
+    here, there = (
+        builder.build(graph, seed=setting.seed, device=each.device, dtype=setting.dtype) for each in (on_cpu, setting)
+    )
+    for each in (here, there):
+        prepare(each, setting)
+    module = builder.split(here, there, frozenset(names))
+    unmarked = Marked((), lambda _enter, _leave: (module, nullcontext), {})
+    return ready(module, draw(graph.inputs, on_cpu), unmarked, setting)
 
 
 def set_up(setting: Setting) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from cnnprof import worker
 from cnnprof.errors import CnnprofError, StoreError, UsageError
 from cnnprof.measure.sizes import moved
-from cnnprof.model.plain import Plain, from_json, replace, to_json
+from cnnprof.model.plain import Plain, from_json, replace, to_builtins, to_json
 from cnnprof.model.run import UNMEASURED, Forward, Message, Part, Progress, Run, Status
 
 if TYPE_CHECKING:
@@ -195,6 +195,7 @@ def request(run: Run, part: Part) -> dict[str, Any]:
         "device": setting.device,
         "plan": [run.budget_s, run.interval, run.temperature, setting.seed],
         "earlier": _earlier(part),
+        "split": None if part.split is None else to_builtins(part.split),
         **moved(part),
     }
     if part.script is not None:

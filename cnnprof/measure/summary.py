@@ -92,7 +92,7 @@ def _layers(part: Part, marked: Samples, queued: Samples, *, cpu: bool) -> tuple
     for index, name in enumerate(part.layers):
         places[name].append(index)
     alone = _alone(part.temperatures)
-    rows = [] if part.analysis is None else [row.name for row in part.analysis.rows]
+    rows = [] if part.analysis is None or part.split is not None else [row.name for row in part.analysis.rows]
     return tuple(
         _queued(part, places.get(name, []), queued, _layer(part, name, places.get(name, []), marked, alone, cpu=cpu))
         for name in dict.fromkeys((*rows, *places))

@@ -24,7 +24,7 @@ def run(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     Args:
         request: ``device``, ``plan``, ``earlier``, ``sizes`` in bytes that are copied, ``weights_bytes`` of weights and
             buffers, ``input_bytes`` of all inputs of the batch; of a real device ``setting`` and ``graph`` as JSON, and
-            ``source`` where the network is code; of the fake one what its file says.
+            ``source`` where the network is code; of the fake one what its file says. ``split`` where it runs on two.
     """
     with explained():
         network = None if request["device"].startswith("fake") else _network(request)
@@ -50,7 +50,10 @@ def run_here(request: dict[str, Any], module: torch.nn.Module | None = None) -> 
 
 
 def _measured(network: Network | None, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    device = import_module(DEVICES[request["device"].partition(":")[0]])
+    name = request["device"].partition(":")[0]
+    if request["split"] is not None and name != "fake":
+        name = "cpu"  # its forward begins and ends there, where the clock of the CPU sees all of it
+    device = import_module(DEVICES[name])
     plan = Plan(*request["plan"])._replace(sizes=request["sizes"])
     yield from measure(device.subject(network, request), plan, Earlier(**request["earlier"]))
 
@@ -62,6 +65,8 @@ def _network(request: dict[str, Any]) -> Network:
     graph, setting = _asked(request)
     if request["source"] is not None:
         return imported.named(request["source"], graph, setting)
+    if request["split"] is not None:
+        return network.split(graph, setting, request["split"]["on_device"])
     return network.built(graph, setting)
 
 

@@ -135,6 +135,21 @@ class Cut(Plain, frozen=True, kw_only=True):
     """Whether that is less than all layers take on the host."""
 
 
+class SplitCheck(Plain, frozen=True, kw_only=True):
+    """The cheapest assignment, run: pass E, which begins and ends on the host, with its copies and the glue."""
+
+    time_s: float
+    host_s: float
+    """All on the host, pass E."""
+    device_s: float
+    """All on the device, pass E, with the copies there and back."""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether splitting takes less than either, as it should."""
+        return self.time_s < min(self.host_s, self.device_s)
+
+
 class Placement(Plain, frozen=True, kw_only=True):
     """The cheapest assignment of each layer to host or device. Sums of layers' times and copies, without the glue."""
 
@@ -154,6 +169,8 @@ class Placement(Plain, frozen=True, kw_only=True):
     """Layers with a time on neither side, taken to cost nothing on both."""
     cut: Cut | None = None
     """Of a chain."""
+    run: SplitCheck | None = None
+    """What it takes; None: it was not run."""
 
     @property
     def gain_over_host(self) -> float:

@@ -166,6 +166,17 @@ class Telemetry(Plain, frozen=True, kw_only=True):
     energy_forwards: int | None = None
 
 
+class Split(Plain, frozen=True, kw_only=True):
+    """A network of which some layers run on the device of the setting, the others on the CPU."""
+
+    on_device: tuple[str, ...]
+    """Names of the layers there."""
+    copies: tuple[tuple[Literal["h2d", "d2h"], int], ...] = ()
+    """What crosses in a forward: to the device or to the host, and its bytes."""
+    host_script: dict[str, Any] | None = None
+    """What the fake device was told that stands for the CPU."""
+
+
 class Part(Plain, frozen=True, kw_only=True):
     """One network at one setting, measured by one process (or several, where it was resumed)."""
 
@@ -207,6 +218,8 @@ class Part(Plain, frozen=True, kw_only=True):
     """Whether warm-up ended because times no longer changed; None: there was none."""
     confirms: bool = False
     """Measured at this batch because a break-even was expected beside it: no line is put through it."""
+    split: Split | None = None
+    """None: all layers run on the device of the setting."""
 
     if TYPE_CHECKING:  # bound by cnnprof.bindings
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from cnnprof.errors import MissingPackageError
-from cnnprof.model.offload import AtBatch, Cut, Offload, Placement
+from cnnprof.model.offload import AtBatch, Cut, Offload, Placement, SplitCheck
 from cnnprof.model.plain import replace
 from cnnprof.model.profile import LayerTime, Profile
 from cnnprof.model.run import Part
 from cnnprof.offload.break_even import break_evens
 from cnnprof.offload.fit import Link
-from cnnprof.offload.pairs import Measured, Pair, grouped
+from cnnprof.offload.pairs import Measured, Pair, grouped, split_beside
 from cnnprof.offload.pays import Between, at_batch, between, launch_gap
 from cnnprof.offload.placement import Problem, Solution, Tensor, best_cut, best_two, copies, cost, is_chain
 
@@ -24,17 +24,23 @@ def offloads(measured: Iterable[tuple[Part, Profile, tuple[int, ...]]]) -> tuple
     Args:
         measured: parts with their figures and the wall times, in nanoseconds, that the figure of the whole is made of.
     """
-    return tuple(_offload(pairs) for pairs in grouped(Measured(*each) for each in measured))
+    found = [Measured(*each) for each in measured]
+    return tuple(_offload(pairs, found) for pairs in grouped(found))
 
 
-def _offload(pairs: Sequence[Pair]) -> Offload:
+def _offload(pairs: Sequence[Pair], everything: Sequence[Measured]) -> Offload:
     host, device = pairs[0].host.part, pairs[0].device.part
     found = [each for pair in pairs if (each := between(pair)) is not None]
     return Offload(
-        model=device.model, dtype=device.setting.arithmetic, mode=device.setting.mode,
-        inputs=() if device.graph is None else device.graph.inputs, host=host.setting.device,
-        device=device.setting.device, batches=tuple(map(_placed, found)), break_even=break_evens(found),
-    )  # fmt: skip
+        model=device.model,
+        dtype=device.setting.arithmetic,
+        mode=device.setting.mode,
+        inputs=() if device.graph is None else device.graph.inputs,
+        host=host.setting.device,
+        device=device.setting.device,
+        batches=tuple(_run(_placed(each), each, everything) for each in found),
+        break_even=break_evens(found),
+    )
 
 
 # Placement
@@ -51,6 +57,17 @@ def _placed(found: Between) -> AtBatch:
         return replace(batch, placement=_placement(found, found.link))
     except (_Unknown, MissingPackageError) as reason:
         return replace(batch, unplaced=str(reason))
+
+
+def _run(batch: AtBatch, found: Between, everything: Sequence[Measured]) -> AtBatch:
+    """Return a batch with what its cheapest assignment took, if that was run."""
+    placement = batch.placement
+    ran = None if placement is None else split_beside(everything, found.pair, placement.on_device)
+    ways = batch.routes[0].ways if batch.routes else ()
+    if placement is None or ran is None or ran.profile.whole is None or batch.host_s is None or not ways:
+        return batch
+    check = SplitCheck(time_s=ran.profile.whole.median_s, host_s=batch.host_s, device_s=ways[0].serial_s)
+    return replace(batch, placement=replace(placement, run=check))
 
 
 class _Unknown(Exception):  # noqa: N818 no error: a reason

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from cnnprof.model.analysis import Analysis, Row
 from cnnprof.model.graph import Edge, TensorSpec
+from cnnprof.model.offload import Direction
 
 _FLOATS = ("float64", "float32", "float16", "bfloat16")
 
@@ -64,6 +65,19 @@ def flow(analysis: Analysis) -> Flow:
             if edge in readers or edge in ends
         ),
     )
+
+
+def crossings(analysis: Analysis, on_device: Collection[str]) -> Iterator[tuple[Direction, int]]:
+    """Yield what crosses in a forward with these layers on the device: the way, and the bytes."""
+    found = flow(analysis)
+    sides = [name in on_device for name in found.names]
+    for value in found.values:
+        made_there = value.source is not None and sides[value.source]
+        read = {sides[reader] for reader in value.readers}
+        if made_there and (False in read or value.ends):
+            yield "d2h", value.bytes
+        if not made_there and True in read:
+            yield "h2d", value.bytes
 
 
 def _made(analysis: Analysis, rows: list[Row]) -> Iterator[tuple[Edge, int | None, TensorSpec]]:

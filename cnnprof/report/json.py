@@ -92,6 +92,8 @@ def _offload(found: Offload) -> dict[str, Any]:
         if batch.placement is not None:
             gains = ("gain_over_host", "gain_over_device")
             plain["placement"] |= {name: getattr(batch.placement, name) for name in gains}
+            if batch.placement.run is not None:
+                plain["placement"]["run"]["confirmed"] = batch.placement.run.confirmed
     for plain, met in zip(made["break_even"], found.break_even, strict=True):
         plain["confirmed"] = met.confirmed
     return made

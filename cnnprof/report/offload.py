@@ -271,6 +271,12 @@ def _placed_notes(batch: AtBatch) -> Iterator[str]:
         yield f"batch {batch.batch:,}: no placement: {batch.unplaced}"
         return
     yield f"batch {batch.batch:,}: {_best(found, len(batch.layers))}"
+    if (ran := found.run) is not None:
+        yield (
+            f"batch {batch.batch:,}: run like that, it takes {duration(ran.time_s)}, with its copies and what is "
+            f"between layers; {duration(ran.host_s)} all on the host, {duration(ran.device_s)} all on the device with "
+            f"its copies: {'confirmed' if ran.confirmed else 'not confirmed'}"
+        )
     if found.untimed:
         yield (
             f"batch {batch.batch:,}: {count(len(found.untimed))} without a time on either side, taken to cost nothing"

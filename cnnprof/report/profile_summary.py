@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 _GIGA = 1e9
 
 
+def ran_on(part: Part) -> str:
+    """Return the device of a part, of a split network both."""
+    return part.setting.device if part.split is None else f"{part.setting.device} and host"
+
+
 class _Summed(NamedTuple):
     column: Column
     value: Callable[[Part, Profile], Value]
@@ -53,7 +58,7 @@ def _of_ledger(get: Callable[[Ledger], Value]) -> Callable[[Part, Profile], Valu
 
 _ALL = (
     _Summed(Column("model", "model", "text", "the network", rank=0), lambda part, _: part.model),
-    _Summed(Column("device", "device", "text", "what it ran on", rank=4), lambda part, _: part.setting.device),
+    _Summed(Column("device", "device", "text", "what it ran on", rank=4), lambda part, _: ran_on(part)),
     _Summed(
         Column("batch", "batch", "count", "samples per forward", "samples", rank=2), lambda part, _: part.setting.batch
     ),

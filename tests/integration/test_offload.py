@@ -154,6 +154,15 @@ def test_the_cheapest_placement(offload):
     assert pytest.approx(292_573 / 85_704) == found["gain_over_host"]
 
 
+def test_the_cheapest_placement_is_run(offload):
+    """As above with fourteen gaps of 0.5 µs, against 299,573 on the host and 72,000 + 30,588 on the device."""
+    found = batch(offload, 64)["placement"]["run"]
+
+    assert (92_704, 299_573, 102_588) == tuple(ns(found[name]) for name in ("time_s", "host_s", "device_s"))
+    assert found["confirmed"] is True
+    assert [None] * 3 == [batch(offload, number)["placement"]["run"] for number in (8, 14, 15)]
+
+
 def test_a_small_batch_stays_on_the_host(offload):
     found = batch(offload, 8)["placement"]
 
@@ -191,6 +200,7 @@ def test_people_read_whether_it_pays(printed):
         "pinned: it pays from batch 15 on: both take as long at 14.75 (95 %: 14.75 to 14.75)",
         "pinned: measured at batch 14, it does not pay, as expected: 94.32 µs with its copies, 91.31 µs on the host",
         "alone on the device 2 layers of 13 would pay: c3, c5",
+        "batch 64: run like that, it takes 92.70 µs, with its copies and what is between layers; 299.6 µs all on the",
         "batch 64: the cheapest assignment is 3.414 times as fast as all on the host and 1.115 times as fast as all on",
     ):
         assert 1 == text.count(sentence)

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from cnnprof.model.plain import replace
-from cnnprof.model.run import Copy, Load, Overlap, Part
+from cnnprof.model.run import Copy, Load, Overlap, Part, Split
 from cnnprof.offload import offloads
 from cnnprof.report import FORMATS, render
 from cnnprof.report.base import Report, Table
@@ -119,6 +119,21 @@ def test_the_cheapest_placement_in_words(device, said):
     (note,) = table(of(*sides(HOST, device)), "placement").notes
 
     assert note.startswith(f"batch 1: {said}")
+
+
+@pytest.mark.parametrize(("whole", "said"), [(8_000, "confirmed"), (9_500, "not confirmed")])
+def test_a_placement_that_was_run_says_whether_it_holds(whole, said):
+    """All on the device take 9.272 µs with their copies."""
+    host, device = sides(HOST, DEVICE)
+    ran = replace(
+        device, split=Split(on_device=NAMES), layers=(), copies=(),
+        forwards=tuple(replace(each, wall_ns=whole) for each in device.forwards if each.kind == "E"),
+    )  # fmt: skip
+
+    report = of(host, device, ran)
+    _, note = table(report, "placement").notes
+    assert note.endswith(f"50.00 µs all on the host, 9.272 µs all on the device with its copies: {said}")
+    assert ["cpu", "cuda", "cuda and host"] == report.main.cells("device")
 
 
 @pytest.mark.parametrize(
