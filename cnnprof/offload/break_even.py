@@ -43,13 +43,13 @@ class Point(NamedTuple):
 
 
 def break_evens(found: Sequence[Between]) -> tuple[BreakEven, ...]:
-    """Return the break-even by each kind of the host's memory that all batches were measured with."""
-    memories: list[Memory] = [link.memory for link in found[0].links] if found else []
-    command = _command(found)
+    """Return the break-even by each kind of the host's memory that was measured; batches without it take no part."""
+    measured = {link.memory for each in found for link in each.links}
+    memories: tuple[Memory, ...] = ("pinned", "pageable")
     return tuple(
-        break_even([each for each in points if each is not None], memory, command)
+        break_even([point for each in found if (point := _point(each, memory)) is not None], memory, _command(found))
         for memory in memories
-        if (points := [_point(each, memory) for each in found])
+        if memory in measured
     )
 
 

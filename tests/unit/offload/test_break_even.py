@@ -187,6 +187,24 @@ def test_parts_of_one_batch_name_the_command_that_measures_more():
     assert "cnnprof profile net --device cpu --device cuda --batch 1,2,8,64" == found.break_even[0].hint
 
 
+def test_a_batch_that_failed_takes_no_part():
+    host, device = parts(1, 20, 51)
+    failed = replace(device, forwards=(), copies=(), status="failed")
+
+    (found,) = offloads(measured(host, failed, *parts(2, 30, 52), *parts(10, 110, 60)))
+
+    assert [1, 2, 10] == [each.batch for each in found.batches]
+    assert (2, 10) == found.break_even[0].batches
+
+
+def test_parts_of_networks_that_nobody_analysed_say_nothing():
+    nothing = [replace(each, analysis=None) for each in parts(1, 20, 51)]
+
+    (found,) = offloads(measured(*nothing))
+
+    assert ((), ()) == (found.batches, found.break_even)
+
+
 def test_parts_that_confirm_are_shown_and_no_line_goes_through_them():
     confirming = [replace(each, confirms=True) for each in (*parts(4, 50, 54), *parts(5, 60, 30))]
 
