@@ -39,6 +39,7 @@ def _packages() -> tuple[Package, ...]:
         Package("pandas", "pandas", "data frames (to_frame)", base),
         Package("torch", "torch", "cnnprof.build, validate, and networks that are code", torch),
         Package("fvcore", "fvcore", "to come: counts beside a second tool's", torch),
+        Package("networkx", "networkx", "the cheapest placement of layers on two devices", torch),
         Package("nvidia-ml-py", "pynvml", "clocks, power, temperature and energy of an NVIDIA GPU", torch),
         Package("torchvision", "torchvision", "networks named torchvision:NAME, validate", "pip install torchvision"),
         Package("timm", "timm", "networks named timm:NAME", "pip install timm"),
