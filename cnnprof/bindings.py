@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cnnprof.model.explanation import Explanation
+    from cnnprof.model.offload import Offload
     from cnnprof.model.profile import Ledger, Profile
-    from cnnprof.model.run import Part
+    from cnnprof.model.run import Part, Run
 
 
 def bind() -> None:
@@ -30,8 +31,16 @@ def bind_explanation() -> None:
     Explanation.__str__ = _explanation_text  # type: ignore[assignment,method-assign]
 
 
-def bind_run(summarise: Callable[..., Profile]) -> None:
-    """Give runs their methods. ``summarise`` is the function of that name in ``measure.summary``, on this tier."""
+def bind_run(
+    summarise: Callable[..., Profile], samples: Callable[..., Any], offloads: Callable[..., tuple[Offload, ...]]
+) -> None:
+    """Give runs their methods, out of rooms on this tier.
+
+    Args:
+        summarise: of ``measure.summary``.
+        samples: of ``measure.samples``.
+        offloads: of ``offload``.
+    """
     from cnnprof.model.run import Part, Run
 
     def ledger(part: Part) -> Ledger | None:
@@ -49,11 +58,19 @@ def bind_run(summarise: Callable[..., Profile]) -> None:
     def figures(run: Run) -> list[tuple[Part, Profile]]:
         return [(part, summarise(part, budget_s=run.budget_s, interval=run.interval)) for part in run.parts]
 
+    def beside(run: Run) -> tuple[Offload, ...]:
+        """Whether a device pays beside the host, for each network and setting that both were measured with."""
+        if len({part.setting.device for part in run.parts}) == 1:
+            return ()
+        walls = [tuple(each.wall_ns for each in samples(part, "E").used) for part in run.parts]
+        return offloads((*pair, times) for pair, times in zip(figures(run), walls, strict=True))
+
     Part.ledger = property(ledger)  # type: ignore[method-assign,assignment]
     Run.ledger = property(only_ledger)  # type: ignore[method-assign,assignment]
+    Run.offloads = property(beside)  # type: ignore[method-assign,assignment]
     Run.to_frame = lambda run: _run_to_frame(figures(run))  # type: ignore[assignment,method-assign]
-    Run._repr_html_ = lambda run: _report_to_html(figures(run))  # type: ignore[assignment,method-assign]
-    Run.__rich__ = lambda run: _rich_report(figures(run))  # type: ignore[assignment,method-assign]
+    Run._repr_html_ = lambda run: _report_to_html(figures(run), run.offloads)  # type: ignore[assignment,method-assign]
+    Run.__rich__ = lambda run: _rich_report(figures(run), run.offloads)  # type: ignore[assignment,method-assign]
 
 
 def _run_to_frame(parts: list[tuple[Part, Profile]]) -> pd.DataFrame:
@@ -62,18 +79,18 @@ def _run_to_frame(parts: list[tuple[Part, Profile]]) -> pd.DataFrame:
     return run_to_frame(parts)
 
 
-def _report_to_html(parts: list[tuple[Part, Profile]]) -> str:
+def _report_to_html(parts: list[tuple[Part, Profile]], offloads: tuple[Offload, ...]) -> str:
     from cnnprof.report.notebook import report_to_html
     from cnnprof.report.profile import profile_report
 
-    return report_to_html(profile_report(parts))
+    return report_to_html(profile_report(parts, offloads=offloads))
 
 
-def _rich_report(parts: list[tuple[Part, Profile]]) -> Any:
+def _rich_report(parts: list[tuple[Part, Profile]], offloads: tuple[Offload, ...]) -> Any:
     from cnnprof.report.profile import profile_report
     from cnnprof.report.terminal import Renderable
 
-    return Renderable(lambda screen: profile_report(parts, screen=screen))
+    return Renderable(lambda screen: profile_report(parts, screen=screen, offloads=offloads))
 
 
 def _to_frame(self: Analysis) -> pd.DataFrame:

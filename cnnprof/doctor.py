@@ -1,6 +1,6 @@
 """What this environment has, and what is missing for what. Standard library only.
 
-Nothing that is examined is imported; ``devices/cuda.py`` says how a driver and torch are asked.
+Nothing that is examined is imported; ``devices/cuda/found.py`` says how a driver and torch are asked.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import sys
 from typing import Any, NamedTuple
 
 from cnnprof._version import __version__
-from cnnprof.devices import cuda, system
+from cnnprof.devices import system
+from cnnprof.devices.cuda import found as cuda
 
 SCHEMA = "cnnprof/doctor/1"
 
@@ -36,7 +37,8 @@ def _packages() -> tuple[Package, ...]:
         Package("pandas", "pandas", "data frames (to_frame)", base),
         Package("torch", "torch", "cnnprof.build, validate, and networks that are code", torch),
         Package("fvcore", "fvcore", "to come: counts beside a second tool's", torch),
-        Package("nvidia-ml-py", "pynvml", "to come: clocks, power and temperature of an NVIDIA GPU", torch),
+        Package("networkx", "networkx", "the cheapest placement of layers on two devices", torch),
+        Package("nvidia-ml-py", "pynvml", "clocks, power, temperature and energy of an NVIDIA GPU", torch),
         Package("torchvision", "torchvision", "networks named torchvision:NAME, validate", "pip install torchvision"),
         Package("timm", "timm", "networks named timm:NAME", "pip install timm"),
         Package("keras", "keras", "to come: models named keras:NAME", "pip install keras"),
@@ -61,7 +63,7 @@ def examine(*, import_torch: bool = False) -> dict[str, Any]:
     verdict = cuda.verdict(torch, nvidia)
     missing = [_missing(each["name"], each["for"], each["install"]) for each in packages if _needed(each)]
     if verdict["missing"]:
-        missing.append(_missing(verdict["missing"], "to come: measuring on a GPU", verdict["command"]))
+        missing.append(_missing(verdict["missing"], "measuring on a GPU", verdict["command"]))
     return {
         "schema": SCHEMA,
         "cnnprof": __version__,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cnnprof import bindings
+from cnnprof import bindings, offload
 from cnnprof.errors import StoreError
+from cnnprof.measure.samples import samples
 from cnnprof.measure.summary import summarise
 from cnnprof.model.run import Run
 from cnnprof.store import files
@@ -64,4 +65,4 @@ def readable_run(word: str, store: str | os.PathLike[str] | None = None) -> tupl
     return salvage(locate(store), lambda ids: resolve(word, ids))
 
 
-bindings.bind_run(summarise)
+bindings.bind_run(summarise, samples, offload.offloads)

@@ -10,16 +10,18 @@ from importlib import import_module
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from cnnprof import analyzer, bindings, readers
+from cnnprof import analyzer, bindings, offload, readers
 from cnnprof._version import __version__
 from cnnprof.api import InputSize, Model, load
+from cnnprof.api.confirming import confirmed
 from cnnprof.devices import DEVICES
 from cnnprof.errors import MissingPackageError, UsageError
+from cnnprof.measure.samples import samples
 from cnnprof.measure.session import FINISHED, Measured, Session, measure
 from cnnprof.measure.summary import summarise
 from cnnprof.model.graph import Graph
 from cnnprof.model.plain import replace
-from cnnprof.model.run import Part, Run, Setting
+from cnnprof.model.run import TF32, Part, Run, Setting
 
 if TYPE_CHECKING:
     import torch
@@ -54,16 +56,15 @@ def profile(  # noqa: PLR0913 the options of the command, by name
     python: str | None = None,
     store: str | os.PathLike[str] | None = None,
     in_process: bool = False,
+    confirm: bool = False,
 ) -> Run:
-    """Measure how long every layer of a network takes, and the network as a whole; ``.ledger``, ``.to_frame()``.
-
-    Each combination of device, dtype and batch is measured by a process of its own.
+    """Measure how long every layer takes, and the whole; each device, dtype and batch in a process of its own.
 
     Args:
         model: as for ``load``, or a graph; an ``nn.Module`` only with ``in_process``.
-        device: ``cpu`` or ``fake``, one or several.
+        device: ``cpu``, ``cuda``, ``cuda:1`` or ``fake``, one or several.
         batch: samples per forward, one number or several.
-        dtype: of weights, activations and inputs, one or several.
+        dtype: of all floats, one or several; ``tf32``: float32, which a GPU may multiply in TensorFloat-32.
         input: as for ``load``.
         set: as for ``load``.
         freeze: as for ``analyze``.
@@ -78,6 +79,7 @@ def profile(  # noqa: PLR0913 the options of the command, by name
         python: another interpreter, whose torch is measured.
         store: a file of runs where every finished sample is put at once; by default nothing is stored.
         in_process: measure here, not in a worker; of an ``nn.Module`` a copy, so that it stays as it is.
+        confirm: of a host and another device, measure at the batches beside each break-even too.
 
     Raises:
         UsageError: an argument that does not fit.
@@ -93,7 +95,7 @@ def profile(  # noqa: PLR0913 the options of the command, by name
     check(settings, budget_s, interval, python=python)
     parts = parts_of(model, settings, size=input, values=set, freeze=_several(freeze), in_process=in_process)
     run = new_run(parts, budget_s, interval, temperature=temperature, python=python)
-    return _whole(start(run, Session(messages=_here(model) if in_process else None), store))
+    return _whole(start(run, Session(messages=_here(model) if in_process else None), store, confirm=confirm))
 
 
 def _whole(found: Measured) -> Run:
@@ -107,15 +109,29 @@ def settings_of(
     devices: str | Sequence[str], dtypes: str | Sequence[str], batches: int | Sequence[int], *, channels_last: bool,
     threads: int | None, compiled: bool, training: Optimizer | None, seed: int = 0,
 ) -> list[Setting]:  # fmt: skip
-    """Return every combination, devices in the outer loop, batches in the inner one."""
-    return [
+    """Return every combination, devices in the outer loop, batches in the inner one; none twice.
+
+    ``tf32`` is float32 where the device is no GPU.
+
+    Raises:
+        UsageError: ``tf32`` without a GPU.
+    """
+    if TF32 in _several(dtypes) and not any(map(_is_gpu, _several(devices))):
+        raise UsageError("tf32 is a way of GPUs to multiply float32", hint="add --device cuda", code="bad-dtype")
+    found = [
         Setting(
-            device=device, batch=batch, dtype=dtype, layout="channels_last" if channels_last else "contiguous",
+            device=device, batch=batch, dtype="float32" if dtype == TF32 else dtype,
+            layout="channels_last" if channels_last else "contiguous",
             threads=threads, mode="inference" if training is None else "training", optimizer=training or "sgd",
-            compiled=compiled, seed=seed,
+            compiled=compiled, tf32=dtype == TF32 and _is_gpu(device), seed=seed,
         )
         for device, dtype, batch in product(_several(devices), _several(dtypes), _several(batches))
     ]  # fmt: skip
+    return [each for at, each in enumerate(found) if each not in found[:at]]
+
+
+def _is_gpu(device: str) -> bool:
+    return device.partition(":")[0] == "cuda"
 
 
 def _several(value: Any) -> list[Any]:
@@ -135,7 +151,8 @@ def check(settings: Sequence[Setting], budget_s: float, interval: float, *, pyth
         raise UsageError("nothing to measure: no device, no dtype or no batch is given", code="bad-value")
     for setting in settings:
         if setting.dtype not in DTYPES:
-            raise UsageError(f"a network is measured in {', '.join(DTYPES)}, got {setting.dtype!r}", code="bad-dtype")
+            known = ", ".join((*DTYPES, TF32))
+            raise UsageError(f"a network is measured in {known}, got {setting.dtype!r}", code="bad-dtype")
         if setting.optimizer not in analyzer.OPTIMIZERS:
             known = ", ".join(analyzer.OPTIMIZERS)
             raise UsageError(f"unknown optimizer {setting.optimizer!r}", hint=f"one of {known}", code="bad-optimizer")
@@ -162,17 +179,14 @@ def _check_whole(name: str, value: object, least: int, most: int) -> None:
 
 def _check_device(device: str, python: str | None) -> None:
     name = device.partition(":")[0]
-    if name not in DEVICES or device.startswith("cpu:"):  # the CPU has no number
+    numbered = re.fullmatch(r"cuda:[0-9]{1,4}", device) is not None
+    if name not in DEVICES or (name not in {"fake", device} and not numbered):  # the CPU has no number
         raise UsageError(f"unknown device {device!r}", hint=f"one of {', '.join(DEVICES)}", code="bad-device")
     module = import_module(DEVICES[name])
     missing = module.missing(python)
     if missing is not None:
         what, command = missing
         raise MissingPackageError(f"--device {device} needs {what}", hint=command, code="missing-device")
-    if not hasattr(module, "subject"):
-        raise MissingPackageError(
-            f"--device {device}: cnnprof does not measure on it yet", hint="--device cpu", code="missing-device"
-        )
 
 
 def parts_of(
@@ -256,19 +270,21 @@ def new_run(
     )
 
 
-def start(run: Run, session: Session, path: str | os.PathLike[str] | None) -> Measured:
-    """Measure a run, and store it in the file ``path`` where there is one.
+def start(run: Run, session: Session, path: str | os.PathLike[str] | None, *, confirm: bool = False) -> Measured:
+    """Measure a run, and store it in the file ``path`` where there is one; ``confirm``: beside break-evens too.
 
     Raises:
         StoreError: the store cannot be opened, or does not take the run.
         KeyboardInterrupt: with the Run as ``.partial``.
     """
     if path is None:
-        return measure(run, session)
+        found = measure(run, session)
+        return confirmed(found, session) if confirm else found
     from cnnprof.store.runs import Store
 
     with Store.open(path, write=True) as store:
-        return measure(run, session._replace(writer=store.begin(run)))
+        found = measure(run, session._replace(writer=store.begin(run)))
+        return confirmed(found, session, store.resume) if confirm else found
 
 
 def resume(
@@ -278,6 +294,7 @@ def resume(
     *,
     named: Sequence[str] = (),
     python: str | None = None,
+    confirm: bool = False,
 ) -> Measured:
     """Go on with a stored run: parts that are done stay, the others get the samples that are missing.
 
@@ -288,6 +305,7 @@ def resume(
         named: networks that are the user's own code, ``package.module:attribute``, and may be imported again: a run
             may come from somebody else's file.
         python: the interpreter that it was begun with, where that was not cnnprof's own; for the same reason.
+        confirm: measure beside break-evens too.
 
     Raises:
         UsageError: there is no such run, or it would run what nobody named.
@@ -300,7 +318,8 @@ def resume(
         run = store.load(run_id)
         _check_named(run, named, python)
         check([part.setting for part in run.parts], run.budget_s, run.interval, python=run.python)
-        return measure(replace(run, status="running"), session._replace(writer=store.resume(run.id)))
+        found = measure(replace(run, status="running"), session._replace(writer=store.resume(run.id)))
+        return confirmed(found, session, store.resume) if confirm else found
 
 
 def _check_named(run: Run, named: Sequence[str], python: str | None) -> None:
@@ -316,4 +335,4 @@ def _check_named(run: Run, named: Sequence[str], python: str | None) -> None:
         )
 
 
-bindings.bind_run(summarise)
+bindings.bind_run(summarise, samples, offload.offloads)

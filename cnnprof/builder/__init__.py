@@ -12,6 +12,7 @@ from cnnprof.builder.lives import Lives, find_lives
 from cnnprof.builder.network import compiled, corresponding, marked, network_class, stay_tied
 from cnnprof.builder.source import write_forward
 from cnnprof.builder.tree import plant
+from cnnprof.builder.two_devices import split
 from cnnprof.errors import LayerError, MissingPackageError, UsageError
 from cnnprof.layers import REGISTRY, Layer, of
 from cnnprof.layers.base import text
@@ -92,6 +93,7 @@ def _network(graph: Graph, lives: Lives, parts: list[Part], modules: dict[str, t
     counts = {part.node.name: len(part.outputs) for part in parts}
     expressions = {name: place.expression for name, place in places.items()}
     kind._write = staticmethod(partial(write_forward, graph, lives, counts, expressions))  # noqa: SLF001 being made
+    kind.lives = lives
     kind.code = network._write()  # noqa: SLF001
     kind.forward = compiled(kind.code, graph.name)
     kind.paths = paths = {name: place.path for name, place in places.items()}
@@ -230,4 +232,4 @@ def _drawing(torch: Any, seed: int, device: Any) -> Iterator[None]:
             torch.set_default_dtype(before)
 
 
-__all__ = ["FLOAT_DTYPES", "build", "marked"]
+__all__ = ["FLOAT_DTYPES", "build", "marked", "split"]

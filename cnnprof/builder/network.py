@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cnnprof.builder.lives import Lives
 from cnnprof.builder.source import ENTER, LEAVE
 from cnnprof.model.graph import Graph
 
@@ -35,6 +36,8 @@ class Network(Module):  # type: ignore[misc] # torch is not followed
     graph: Graph
     code: str
     paths: Mapping[str, str]
+    lives: Lives
+    """When its tensors die, and what stands in for what."""
     _write: Callable[..., str]
     """Writes the source of its forward, marked or not."""
     _resting: tuple[str, ...]

@@ -49,6 +49,7 @@ class Options(NamedTuple):
     compiled: bool
     training: Any
     temperature: bool
+    confirm: bool
     budget: float
     interval: float
     python: str | None
@@ -82,9 +83,9 @@ def _share(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
 
 @click.command(cls=Command)
 @click.argument("models", nargs=-1, metavar="MODEL...", shell_complete=complete_model)
-@click.option("--device", "devices", multiple=True, metavar="DEVICE", help="cpu; fake or fake:FILE.json. Repeatable.")
+@click.option("--device", "devices", multiple=True, metavar="DEVICE", help="cpu; cuda, cuda:1; fake, fake:FILE.")
 @click.option("--batch", "batches", callback=numbers, default="1", metavar="N,...", help="Samples per forward.")
-@click.option("--dtype", "dtypes", callback=names, default="float32", metavar="TYPE,...", help="Of all floats.")
+@click.option("--dtype", "dtypes", callback=names, default="float32", metavar="TYPE,...", help="Any float, or tf32.")
 @click.option("--input", "sizes", multiple=True, metavar="CxHxW", help="Another input size, such as 3x224x224.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another value of a parameter.")
 @click.option("--freeze", multiple=True, metavar="GLOB", help="Layers that do not train, by their full names.")
@@ -93,6 +94,7 @@ def _share(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
 @click.option("--compile", "compiled", is_flag=True, help="Through torch.compile: layers cannot be told apart then.")
 @click.option("--training", metavar="OPTIMIZER", help="A training step, not an inference: sgd, momentum, adam.")
 @click.option("--temperature", is_flag=True, help="Also run each layer by itself, hot and with cold weights.")
+@click.option("--confirm", is_flag=True, help="Also measure beside the break-even batch of host and device.")
 @click.option("--budget", callback=_seconds, default="30s", metavar="TIME", help="At most, for each part [30s].")
 @click.option("--interval", callback=_share, default="2%", metavar="SHARE", help="Half width that is enough [2%].")
 @click.option("--python", metavar="PATH", help="Another interpreter, whose torch is measured.")
@@ -163,7 +165,9 @@ def _profile(options: Options, found: Sequence[Target]) -> int:
         parts, options.budget, options.interval, temperature=options.temperature, python=options.python
     )
     path = None if options.unstored else _store(options)
-    return _measured(options, found, run, lambda session: profiling.start(run, session, path), attempts)
+    return _measured(
+        options, found, run, lambda session: profiling.start(run, session, path, confirm=options.confirm), attempts
+    )
 
 
 def _parts(options: Options, wanted: Any, attempts: Attempts) -> list[Part]:
@@ -196,13 +200,16 @@ def _resume(options: Options, found: Sequence[Target]) -> int:
     announce(options.models, quiet=options.quiet)
 
     def resumed(session: Session) -> Measured:
-        return profiling.resume(run.id, path, session, named=options.models, python=options.python)
+        return profiling.resume(
+            run.id, path, session, named=options.models, python=options.python, confirm=options.confirm
+        )
 
     return _measured(options, found, run, resumed, Attempts())
 
 
 def _measured(options: Options, found: Sequence[Target], run: Run, measure: Any, attempts: Attempts) -> int:
     """Measure, print, and return the exit code; what was measured before an interrupt is printed too."""
+    from cnnprof.api.confirming import unconfirmed
     from cnnprof.cli.streams import say
 
     try:
@@ -220,6 +227,9 @@ def _measured(options: Options, found: Sequence[Target], run: Run, measure: Any,
         say(done.unstored.render())
         say("what was measured since is not stored; it was printed")
         return FAILED
+    if options.confirm and not options.quiet:
+        for reason in unconfirmed(done.run):
+            say(reason)
     if not options.unstored and not options.quiet:
         say(f"stored as {done.run.id}")
     return code or _code(done.run, attempts)
@@ -241,7 +251,7 @@ def _watched(options: Options, run: Run) -> Any:
 
 def _named(part: Part) -> str:
     setting = part.setting
-    return f"{part.model} {setting.device} batch {setting.batch} {setting.dtype}"
+    return f"{part.model} {setting.device} batch {setting.batch} {setting.arithmetic}"
 
 
 def _code(run: Run, attempts: Attempts) -> int:
@@ -263,11 +273,12 @@ def _deliver(run: Run, options: Options, found: Sequence[Target]) -> int:
     from cnnprof.report.profile import profile_report
 
     pairs = list(zip(run.parts, summaries(run), strict=True))
+    beside = run.offloads
 
     def text(target: Target) -> str:
         report = profile_report(
             pairs, columns=options.columns, depth=options.depth, sort=options.sort, top=options.top,
-            screen=screen(target),
+            screen=screen(target), offloads=beside,
         )  # fmt: skip
         return render(report, target.format)
 

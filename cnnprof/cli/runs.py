@@ -146,7 +146,8 @@ def show(
     found = targets(outputs, chosen, SUFFIXES)
     shown = _part(load_run(run, store), part)
     figures = list(zip(shown.parts, summaries(shown), strict=True))
-    reported = {target: profile_report(figures, screen=screen(target), **table) for target in found}
+    beside = shown.offloads
+    reported = {target: profile_report(figures, screen=screen(target), offloads=beside, **table) for target in found}
     return deliver(found, lambda target: render(reported[target], target.format), quiet=quiet)
 
 

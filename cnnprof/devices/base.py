@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, Protocol
+
+from cnnprof.errors import WorkerError
 
 Mark = Callable[[], None]
 """Called at the edge of a layer; it reads the clocks."""
@@ -65,14 +67,47 @@ class Network(NamedTuple):
     counter: str
     """What counts those bytes."""
     output_std: Callable[[], float]
+    inputs: tuple[Any, ...] = ()
+    """The tensors that it reads."""
+    weights: tuple[Any, ...] = ()
+    """Weights and buffers, each once."""
+    state: Callable[[], list[Any]] = list
+    """The tensors that an optimizer keeps from one step to the next."""
+    fresh: bool = True
+    """Whether nothing of it has run yet: the first forward takes longer."""
+
+
+def failed_device(said: str) -> WorkerError:
+    """Return the error for a device that refuses everything from now on, in this process: a sticky error."""
+    return WorkerError(
+        f"the device failed, and takes nothing more from this process: {said}",
+        hint="what was measured before is kept; every other part has a process of its own",
+        code="device-failed",
+    )
+
+
+def lost_device(said: str) -> WorkerError:
+    """Return the error for a device that is gone, for every process."""
+    return WorkerError(
+        f"the device is gone: {said}",
+        hint="the system's log says why (dmesg); cnnprof profile --resume goes on once it is back",
+        code="device-lost",
+    )
 
 
 class Subject(Protocol):
-    """A network on a device, as the loop sees it. Times are whole nanoseconds of the device's own clock."""
+    """A network on a device, as the loop sees it. Times are whole nanoseconds of the device's own clock.
+
+    An accelerator computes while its host goes on. There a forward has ``device_ns`` in every pass, which tells such a
+    part from one of a CPU, and its marks are events: none of them waits, and they have no CPU time.
+    """
 
     layers: tuple[str, ...]
     marks: tuple[str, ...]
     phases: tuple[str, ...]
+    passes: tuple[str, ...]
+    """What ``run`` is asked for, in turns: E first. Without layers to tell apart neither L nor Q; Q only where what
+    runs can be queued ahead, G only where it can be replayed."""
 
     def now_ns(self) -> int:
         """Return the time by which budgets are kept."""
@@ -81,10 +116,14 @@ class Subject(Protocol):
         """Return what the times depend on; what is not known is None. ``threads`` is the number that torch uses."""
 
     def costs(self) -> dict[str, dict[str, float]]:
-        """Return the cost of each kind of mark, as the fields of ``MarkCost``."""
+        """Return the cost of each kind of mark, as the fields of ``MarkCost``; of any mark of pass Q under ``Q``."""
 
     def run(self, kind: str) -> dict[str, Any]:
-        """Run one forward or step of pass E or L; return the fields of ``Forward``."""
+        """Run one forward or step of a pass; return the fields of ``Forward``.
+
+        ``wall_ns`` is the host's clock, from the call until all of it has finished. Of a forward of pass Q that was not
+        wholly queued before it began, ``marks_ns`` are empty: it is left out, and said.
+        """
 
     def others(self) -> float | None:
         """Return the CPUs that other processes kept busy since the last call; None where nobody says."""
@@ -97,3 +136,15 @@ class Subject(Protocol):
 
     def output_std(self) -> float | None:
         """Return the standard deviation of the main output."""
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the fields of ``Load``: what was paid before the first forward; None of a CPU."""
+
+    def copies(self, sizes: Sequence[int], samples: int) -> Iterator[dict[str, Any]]:
+        """Yield the fields of ``Copy``, one for each size in bytes, direction and memory; nothing of a CPU."""
+
+    def overlap(self, samples: int) -> dict[str, Any] | None:
+        """Return the fields of ``Overlap``; None of a CPU, or where copying and computing cannot be done at once."""
+
+    def telemetry(self, when: str) -> dict[str, Any] | None:
+        """Return the fields of ``Telemetry``; None where nobody says anything. ``before`` and ``after`` the passes."""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import itertools
 import math
 import resource
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from time import perf_counter_ns, thread_time_ns
 from typing import TYPE_CHECKING, Any
 
 from cnnprof.devices import system
 from cnnprof.devices.base import Idle, Mark, Network
-from cnnprof.errors import WorkerError
+from cnnprof.devices.steps import collected, varying
 
 if TYPE_CHECKING:
     import torch
@@ -79,6 +77,7 @@ class CpuSubject:
         self.layers = tuple(layer.name for layer in network.layers)
         self.marks = tuple(layer.kind for layer in network.layers)
         self.phases = tuple(name for name, _ in network.phases)
+        self.passes = ("E", "L") if network.layers else ("E",)
         self.others = system.Others()
         self._network = network
         self._steps = [step for _, step in network.phases]
@@ -99,7 +98,7 @@ class CpuSubject:
         }
 
     def costs(self) -> dict[str, dict[str, float]]:
-        with _collected():
+        with collected():
             return {kind: self._cost(idle) for kind, idle in self._network.idle.items()}
 
     def _cost(self, idle: Idle) -> dict[str, float]:
@@ -132,7 +131,7 @@ class CpuSubject:
             found, began, began_cpu, ends = self._run([self._marked.run, *self._steps[1:]])
         clocks = self._clocks
         if len(clocks.wall) != 2 * len(self.layers):
-            raise _varying(len(clocks.wall) // 2, len(self.layers))
+            raise varying(len(clocks.wall) // 2, len(self.layers))
         marks = {
             "marks_ns": _differences([began, *clocks.wall, ends[0][0]]),
             "marks_cpu_ns": _differences([began_cpu, *clocks.cpu, ends[0][1]]),
@@ -144,7 +143,7 @@ class CpuSubject:
 
     def _run(self, steps: Sequence[Callable[[], Any]]) -> tuple[dict[str, Any], int, int, list[tuple[int, int]]]:
         ends = []
-        with _collected():
+        with collected():
             before = resource.getrusage(resource.RUSAGE_SELF)
             began_cpu, began = thread_time_ns(), perf_counter_ns()
             for step in steps:
@@ -170,7 +169,7 @@ class CpuSubject:
         _keep_freed_memory()
         run, twin, touch = layer.alone()
         flush = self._flusher()
-        with _collected():
+        with collected():
             for _ in range(_WARM):
                 run()
             hot = [_wall_ns(run) for _ in range(samples)]
@@ -197,6 +196,18 @@ class CpuSubject:
         found = self._network.output_std()
         return found if math.isfinite(found) else None
 
+    def load(self) -> dict[str, Any] | None:
+        return None
+
+    def copies(self, sizes: Sequence[int], samples: int) -> Iterator[dict[str, Any]]:  # noqa: ARG002 the contract's
+        return iter(())
+
+    def overlap(self, samples: int) -> dict[str, Any] | None:  # noqa: ARG002 the contract's
+        return None
+
+    def telemetry(self, when: str) -> dict[str, Any] | None:  # noqa: ARG002 the contract's
+        return None
+
 
 def _keep_freed_memory() -> None:
     """Have the C library keep what is freed, for the rest of this process.
@@ -208,26 +219,6 @@ def _keep_freed_memory() -> None:
     if mallopt is not None:  # not every C library has it
         mallopt(_M_TRIM_THRESHOLD, -1)
         mallopt(_M_MMAP_MAX, 0)
-
-
-def _varying(seen: int, known: int) -> WorkerError:
-    return WorkerError(
-        f"a forward ran {seen} layers, and {known} when it was followed: it does not do the same each time",
-        hint="cnnprof times networks that run the same layers for any input",
-        code="varying-forward",
-    )
-
-
-@contextmanager
-def _collected() -> Iterator[None]:
-    """Keep Python's collector of cycles from running inside."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _wall_ns(run: Callable[[], Any]) -> int:

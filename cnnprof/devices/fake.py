@@ -1,5 +1,8 @@
 """A device that does not exist: its clock, bandwidth, memory and faults are what a file says. No torch.
 
+With ``launch_ns`` it is an accelerator: a host launches the layers one by one, the device computes them, and what takes
+longer decides. Everything but a ``host`` is copied to and from.
+
 ``--device fake`` takes the defaults, ``--device fake:FILE.json`` a file with other values of ``Script``. Every command,
 figure and fault of measuring can be tried on it, with known answers and without waiting.
 """
@@ -11,10 +14,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
+from cnnprof.devices.base import failed_device, lost_device
 from cnnprof.errors import UsageError
+
+_MEMORIES = ("pinned", "pageable")
+_BATCHES = 10
+"""That are copied and computed at once."""
 
 
 class Script(NamedTuple):
@@ -47,7 +56,32 @@ class Script(NamedTuple):
     """How much longer a layer takes with its weights out of the caches."""
     output_std: float | None = 1.0
     faults: dict[str, str] = {}
-    """By a forward's number, as text: segfault, kill, memory, hang, print or exit; nan, inf, zero or negative times."""
+    """By a forward's number, as text: segfault, kill, memory, hang, print or exit; nan, inf, zero or negative times;
+    sticky: every later call in this process fails too; lost: the device is gone."""
+    host: bool = False
+    """Whether it stands for the CPU, to which nothing is copied."""
+    launch_ns: int = 0
+    """What the host takes to launch a layer. Above 0 there are the passes Q and G."""
+    copy_ns: int = 10_000
+    """What a copy takes besides its bytes."""
+    pinned_bytes_per_ns: float = 25.0
+    pageable_bytes_per_ns: float = 8.0
+    verified: bool | None = True
+    """Whether what was copied arrived."""
+    overlap: float = 1.0
+    """Of the shorter of copying and computing, the part that is hidden when both are done at once."""
+    context_ns: int = 200_000_000
+    load_bytes_per_ns: float = 8.0
+    """At which weights and buffers are loaded."""
+    telemetry: dict[str, dict[str, Any]] = {}
+    """By the moment, ``before`` or ``after``: what it says of itself, as fields of ``Telemetry``."""
+
+
+class Moved(NamedTuple):
+    """Bytes that go to a device: of weights and buffers once, of the inputs with each batch."""
+
+    weights: int = 0
+    inputs: int = 0
 
 
 def missing(_python: str) -> tuple[str, str] | None:
@@ -87,18 +121,36 @@ def subject(_network: object, request: dict[str, Any]) -> FakeSubject:
     script = Script(**request["script"])
     if request["peak_bytes"] > script.memory_bytes:
         raise MemoryError
-    return FakeSubject(script, request["rows"], request["peak_bytes"], trains=request["trains"])
+    if _stuck:
+        raise failed_device(_stuck[0])
+    if request["split"] is not None:
+        from cnnprof.devices.fake_split import SplitSubject
+
+        return SplitSubject(script, request["rows"], request["peak_bytes"], request["split"])
+    moved = Moved(request["weights_bytes"], request["input_bytes"])
+    return FakeSubject(script, request["rows"], request["peak_bytes"], trains=request["trains"], moved=moved)
 
 
 class FakeSubject:
     """A network on the fake device."""
 
-    def __init__(self, script: Script, rows: Sequence[Sequence[Any]], peak_bytes: int, *, trains: bool) -> None:
+    def __init__(
+        self,
+        script: Script,
+        rows: Sequence[Sequence[Any]],
+        peak_bytes: int,
+        *,
+        trains: bool,
+        moved: Moved | None = None,
+    ) -> None:
         self.layers = tuple(name for name, _, _ in rows)
         self.marks = ("line",) * len(rows)
         self.phases = ("forward", "backward", "optimizer") if trains else ("forward",)
+        self.passes = _passes(script, self.layers, trains=trains)
         self._script = script
-        self._layers = [self._layer_ns(*row) for row in rows]
+        self._moved = moved or Moved()
+        self._first_ns: int | None = None
+        self.layers_ns = [self._layer_ns(*row) for row in rows]
         self._gaps = [script.gap_ns + script.planted_ns.get(f"gap:{name}", 0) for name in self.layers] + [script.gap_ns]
         self._peak_bytes = peak_bytes
         self._clock_ns = 0
@@ -130,37 +182,49 @@ class FakeSubject:
         wrong = _FAULTS[script.faults[str(number)]]() if str(number) in script.faults else None
         factor = script.noise[number % len(script.noise)]
         factor *= script.slow_first[number] if number < len(script.slow_first) else 1.0
-        marks = self._intervals(factor, marked=kind == "L")
+        marks = self._intervals(factor, kind)
         forward = sum(marks) + (script.hidden_ns if kind == "E" else 0)
+        if kind == "Q":  # what holds the device up until all is queued
+            forward += script.launch_ns * len(self.layers)
         stolen = script.stolen_ns.get(str(number), 0)
         if stolen:
             marks[1] += stolen
         phases = [forward + stolen, *([2 * forward, forward // 10] if len(self.phases) > 1 else [])]
         self._clock_ns += sum(phases)
-        found = {
+        self._first_ns = self._first_ns or sum(phases)
+        found: dict[str, Any] = {
             "kind": kind, "wall_ns": sum(phases) if wrong is None else wrong, "cpu_ns": sum(phases) - stolen,
             "switches": int(stolen > 0), "faults": 0,
         }  # fmt: skip
         if len(phases) > 1:
             found["phases_ns"] = phases
-        if kind == "L":
-            found |= {"marks_ns": marks, "marks_cpu_ns": [marks[0], marks[1] - stolen, *marks[2:]]}
+        if kind in ("L", "Q"):
+            found["marks_ns"] = marks
+        if script.launch_ns:
+            found["device_ns"] = sum(phases) - marks[-1]  # the host learns of the end a gap later
+        elif kind == "L":
+            found["marks_cpu_ns"] = [marks[0], marks[1] - stolen, *marks[2:]]
         return found
 
-    def _intervals(self, factor: float, *, marked: bool) -> list[int]:
-        """Return gap, layer, gap, layer, … gap of a forward; the last gap has no pair of marks of its own."""
-        inside, outside = (self._script.inside_ns, self._script.outside_ns) if marked else (0, 0)
+    def _intervals(self, factor: float, kind: str) -> list[int]:
+        """Return gap, layer, gap, layer, … gap of a forward; the last gap has no pair of marks of its own.
+
+        What is queued, or replayed as a whole, has no gaps and no launches.
+        """
+        inside, outside = (self._script.inside_ns, self._script.outside_ns) if kind == "L" else (0, 0)
+        unhindered = kind in ("Q", "G")
         found = []
-        for gap, layer in zip(self._gaps, [*self._layers, None], strict=True):
-            found.append(round(gap * factor) + (outside if layer is not None else 0))
-            found += [] if layer is None else [round(layer * factor) + inside]
+        for gap, layer in zip(self._gaps, [*self.layers_ns, None], strict=True):
+            found.append(0 if unhindered else round(gap * factor) + (outside if layer is not None else 0))
+            if layer is not None:
+                found.append(round((layer if unhindered else max(layer, self._script.launch_ns)) * factor) + inside)
         return found
 
     def others(self) -> float | None:
         return self._script.others
 
     def alone(self, index: int, samples: int) -> dict[str, Any] | None:
-        hot, cold = self._layers[index], round(self._layers[index] * self._script.cold)
+        hot, cold = self.layers_ns[index], round(self.layers_ns[index] * self._script.cold)
         self._clock_ns += samples * (hot + cold)
         return {"layer": self.layers[index], "hot_ns": [hot] * samples, "cold_ns": [cold] * samples}
 
@@ -170,6 +234,48 @@ class FakeSubject:
     def output_std(self) -> float | None:
         return self._script.output_std
 
+    def load(self) -> dict[str, Any] | None:
+        script, weights = self._script, self._moved.weights
+        if script.host:
+            return None
+        return {
+            "weights_bytes": weights, "weights_ns": round(weights / script.load_bytes_per_ns),
+            "context_ns": script.context_ns, "first_ns": self._first_ns,
+        }  # fmt: skip
+
+    def copies(self, sizes: Sequence[int], samples: int) -> Iterator[dict[str, Any]]:
+        for size, direction, memory in product([] if self._script.host else sizes, ("h2d", "d2h"), _MEMORIES):
+            time_ns = self.copy_ns(size, memory)
+            self._clock_ns += samples * time_ns
+            yield {
+                "direction": direction, "memory": memory, "bytes": size, "times_ns": [time_ns] * samples,
+                "cpu_ns": [time_ns] * samples if memory == "pageable" else [], "verified": self._script.verified,
+            }  # fmt: skip
+
+    def copy_ns(self, size: int, memory: str) -> int:
+        """Return what a copy takes."""
+        rate: float = getattr(self._script, f"{memory}_bytes_per_ns")
+        return self._script.copy_ns + round(size / rate)
+
+    def overlap(self, samples: int) -> dict[str, Any] | None:
+        if self._script.host:
+            return None
+        copy, compute = self.copy_ns(self._moved.inputs, "pinned"), sum(self._intervals(1.0, "E"))
+        both = copy + compute - round(self._script.overlap * min(copy, compute))
+        times = {"copy_ns": copy, "compute_ns": compute, "both_ns": both}
+        self._clock_ns += samples * _BATCHES * sum(times.values())
+        return {"batches": _BATCHES} | {name: [_BATCHES * time] * samples for name, time in times.items()}
+
+    def telemetry(self, when: str) -> dict[str, Any] | None:
+        said = self._script.telemetry.get(when)
+        return None if said is None else {"when": when} | said
+
+
+def _passes(script: Script, layers: Sequence[str], *, trains: bool) -> tuple[str, ...]:
+    if not script.launch_ns or not layers:
+        return ("E", "L") if layers else ("E",)
+    return ("E", "L", "Q") if trains else ("E", "L", "Q", "G")  # a step is no one graph
+
 
 def _signal(number: int) -> None:
     os.kill(os.getpid(), number)
@@ -178,6 +284,19 @@ def _signal(number: int) -> None:
 
 def _no_memory() -> None:
     raise MemoryError
+
+
+def _stick() -> None:
+    _stuck.append("a device-side assert, as the script says")
+    raise failed_device(_stuck[0])
+
+
+def _lose() -> None:
+    raise lost_device("it has fallen off the bus, as the script says")
+
+
+_stuck: list[str] = []
+"""Why the device takes nothing more from this process."""
 
 
 def _print() -> None:
@@ -192,6 +311,8 @@ _FAULTS: dict[str, Callable[[], Any]] = {
     "hang": lambda: time.sleep(3600),
     "print": _print,
     "exit": lambda: os._exit(0),
+    "sticky": _stick,
+    "lost": _lose,
     "nan": lambda: float("nan"),
     "inf": lambda: float("inf"),
     "zero": lambda: 0,

@@ -27,16 +27,23 @@ class Timed(Protocol):
     def cpu_ns(self) -> int: ...
     @property
     def others(self) -> float | None: ...
+    @property
+    def device_ns(self) -> int | None: ...
 
 
 def dirty(forward: Timed, environment: Mapping[str, Any]) -> bool | None:
     """Return whether a forward was disturbed; None where nothing is known.
 
     Args:
-        forward: with ``wall_ns``, ``cpu_ns`` of its thread, and ``others``: CPUs that other processes kept busy.
+        forward: with ``wall_ns``, ``cpu_ns`` of its thread, ``others``: CPUs that other processes kept busy, and
+            ``device_ns``, which only an accelerator's has.
         environment: ``threads`` and ``cores``, each of them a number or None.
     """
     threads, cores = environment.get("threads"), environment.get("cores")
+    if (
+        forward.device_ns is not None
+    ):  # one thread launches and waits; whether it spins meanwhile is the driver's matter
+        return crowded(forward.others, threads=1, cores=cores)
     if threads == 1:
         return waited(forward.wall_ns, forward.cpu_ns) > WAITED
     return crowded(forward.others, threads=threads, cores=cores)

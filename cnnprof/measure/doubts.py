@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
+from cnnprof.measure import accelerator_doubts as accelerator
+from cnnprof.measure.digest import OFTEN, OPEN, Digest, larger_batch, longer, many, percent
 from cnnprof.measure.protocol import FEWEST_CLEAN, MOST_FORWARDS
 from cnnprof.measure.samples import Samples
 from cnnprof.measure.statistics import median
-from cnnprof.model.profile import Doubt, Estimate, LayerTime, Profile
-from cnnprof.model.run import Part
+from cnnprof.model.profile import Doubt, Estimate, LayerTime
 
-OFTEN = 0.1
-"""Of the forwards: fewer dirty ones are left out without a word besides their number."""
-OPEN = 0.05
-"""Of the whole: what layers and glue may leave unexplained."""
 HEAVY = 0.08
 """Of the whole: what marks may cost; measured, they cost 0 to 2 % of large networks and to 8 % of MobileNetV2."""
 MATTERS = 0.01
@@ -31,42 +27,9 @@ KEEP = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1 before the command has glib
 _NAMED = 3
 
 
-class Digest(NamedTuple):
-    """What there is to doubt."""
-
-    part: Part
-    profile: Profile
-    """Without doubts."""
-    ends: Samples
-    marked: Samples
-    budget_s: float | None
-    interval: float
-
-    @property
-    def measured(self) -> tuple[tuple[str, Samples], ...]:
-        """The passes that there are samples of."""
-        return tuple((name, found) for name, found in (("E", self.ends), ("L", self.marked)) if found.taken)
-
-
 def doubts(digest: Digest) -> tuple[Doubt, ...]:
     """Return every doubt that there is reason for, in the order of the catalogue."""
     return tuple(found for each in CATALOGUE if (found := each(digest)) is not None)
-
-
-def _percent(part: float) -> str:
-    return f"{100 * part:.1f} %"
-
-
-def _many(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
-def _longer(digest: Digest) -> str:
-    return "a larger --budget" if digest.budget_s is None else f"--budget {2 * digest.budget_s:g}s"
-
-
-def _larger_batch(digest: Digest) -> str:
-    return f"a larger batch takes longer per layer: --batch {8 * digest.part.setting.batch}"
 
 
 # How it ended
@@ -75,6 +38,8 @@ def _larger_batch(digest: Digest) -> str:
 def _ended(digest: Digest) -> Doubt | None:
     part = digest.part
     kept = "what was measured before is shown" if digest.measured else "nothing was measured"
+    if part.code == "batch-too-large":
+        return Doubt(code="out-of-memory", message=part.problem or "", hint=part.hint)
     if part.status == "out-of-memory":
         hint = (
             f"--batch {part.setting.batch // 2}" if part.setting.batch > 1 else "a smaller --input, or another --dtype"
@@ -91,10 +56,10 @@ def _ended(digest: Digest) -> Doubt | None:
 
 
 def _impossible(digest: Digest) -> Doubt | None:
-    count = digest.ends.impossible + digest.marked.impossible
+    count = sum(found.impossible for found in digest.passes.values())
     if not count:
         return None
-    message = f"{_many(count, 'forward')} had a time of 0 or below, or lacked marks: left out, the clock is to blame"
+    message = f"{many(count, 'forward')} had a time of 0 or below, or lacked marks: left out, the clock is to blame"
     return Doubt(code="impossible-times", message=message, hint="measure again; a virtual machine's clock may jump")
 
 
@@ -106,7 +71,7 @@ def _dirty(digest: Digest) -> Doubt | None:
     dirty, taken = sum(len(each.dirty) for each in of), sum(each.taken for each in of)
     if not dirty:
         return None
-    who = f"something else ran during {dirty} of {_many(taken, 'forward')}{_others(of)}"
+    who = f"something else ran during {dirty} of {many(taken, 'forward')}{_others(of)}"
     quiet = "end other programs, or measure on CPUs of its own: taskset -c 0 cnnprof profile …"
     if any(not each.clean for each in of):
         names = " and ".join(name for name, each in digest.measured if not each.clean)
@@ -133,7 +98,7 @@ def _unjudged(digest: Digest) -> Doubt | None:
 
 def _threads(digest: Digest) -> Doubt | None:
     threads = digest.profile.threads
-    if not digest.measured or threads is None or threads <= 1:
+    if not digest.measured or digest.accelerated or threads is None or threads <= 1:
         return None
     message = (
         f"{threads} threads: their CPU time means nothing, because they spin while they wait, so that disturbed "
@@ -143,7 +108,7 @@ def _threads(digest: Digest) -> Doubt | None:
 
 
 def _one_thread(digest: Digest) -> str | None:
-    if digest.part.setting.threads is None:
+    if digest.part.setting.threads is None and not digest.accelerated:
         return "--threads 1 measures what one core does, and tells exactly"
     return None
 
@@ -152,7 +117,7 @@ def _oversubscribed(digest: Digest) -> Doubt | None:
     threads, cores = digest.profile.threads, digest.part.environment.get("cores")
     if threads is None or cores is None or threads <= cores:
         return None
-    message = f"{threads} threads share {_many(cores, 'core')}: they wait for each other"
+    message = f"{threads} threads share {many(cores, 'core')}: they wait for each other"
     return Doubt(code="oversubscribed", message=message, hint=f"--threads {cores}")
 
 
@@ -168,12 +133,13 @@ def _memory(digest: Digest) -> Doubt | None:
     memory, there = digest.part.memory, digest.part.environment.get("memory_bytes")
     if memory is None or not there or memory.peak_bytes <= FULL * there:
         return None
-    message = f"the network needs {_percent(memory.peak_bytes / there)} of the memory: what is swapped out takes longer"
+    message = f"the network needs {percent(memory.peak_bytes / there)} of the memory: what is swapped out takes longer"
     return Doubt(code="memory-tight", message=message, hint="a smaller --batch")
 
 
 def _faults(digest: Digest) -> Doubt | None:
-    known = [each for each in digest.ends.used if each.faults is not None and each.system_ns is not None]
+    ends = () if digest.accelerated else digest.passes["E"].used
+    known = [each for each in ends if each.faults is not None and each.system_ns is not None]
     if not known:
         return None
     took_ns = math.fsum(each.wall_ns for each in known) * (digest.profile.threads or 1)
@@ -182,7 +148,7 @@ def _faults(digest: Digest) -> Doubt | None:
     if share <= OPEN or count < PAGES:
         return None
     message = (
-        f"{_percent(share)} of the time is the system's, which hands out {count:,.0f} pages of memory anew in each "
+        f"{percent(share)} of the time is the system's, which hands out {count:,.0f} pages of memory anew in each "
         "forward: the allocator gives back what layers free"
     )
     where = digest.part.environment
@@ -199,28 +165,28 @@ def _few(digest: Digest) -> Doubt | None:
         return None
     counts = " and ".join(f"{count} of pass {name}" for name, count in few)
     message = f"only {counts}: an interval of so few forwards is wide, and two groups of times cannot be seen"
-    return Doubt(code="too-few-samples", message=message, hint=_longer(digest))
+    return Doubt(code="too-few-samples", message=message, hint=longer(digest))
 
 
 def _wide(digest: Digest) -> Doubt | None:
     found = digest.profile.whole
     if found is None or found.n < FEWEST_CLEAN or found.interval is None or found.interval <= digest.interval:
         return None
-    message = f"the whole is known to ± {_percent(found.interval)}, and ± {_percent(digest.interval)} was asked for"
+    message = f"the whole is known to ± {percent(found.interval)}, and ± {percent(digest.interval)} was asked for"
     if found.n + found.dirty >= MOST_FORWARDS:
         return Doubt(
             code="interval-wide",
             message=f"{message}: {found.n} forwards differ too much",
             hint="more time would not help; a quieter machine does",
         )
-    return Doubt(code="interval-wide", message=f"{message}: the budget ended first", hint=_longer(digest))
+    return Doubt(code="interval-wide", message=f"{message}: the budget ended first", hint=longer(digest))
 
 
 def _not_steady(digest: Digest) -> Doubt | None:
     if digest.part.steady is not False:
         return None
     message = "times still changed when warm-up had to end: the first ones are too long"
-    return Doubt(code="not-steady", message=message, hint=_longer(digest))
+    return Doubt(code="not-steady", message=message, hint=longer(digest))
 
 
 def _bimodal_total(digest: Digest) -> Doubt | None:
@@ -238,7 +204,7 @@ def _bimodal_layers(digest: Digest) -> Doubt | None:
         return None
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     message = f"two groups of times in {', '.join(names[:_NAMED])}{more}: the median may lie in either"
-    return Doubt(code="bimodal-layers", message=message, hint=_longer(digest))
+    return Doubt(code="bimodal-layers", message=message, hint=longer(digest))
 
 
 def _times(layers: Sequence[LayerTime]) -> Iterator[tuple[str, Estimate]]:
@@ -256,12 +222,12 @@ def _resolution(digest: Digest) -> Doubt | None:
     if not below or most <= MATTERS * whole:
         return None
     known = math.fsum(each.time.median_s for each in below if each.time is not None)
-    share = _percent(known / whole) if whole else "all"
+    share = percent(known / whole) if whole else "all"
     message = (
-        f"{_many(len(below), 'layer')}, together {share} of the layers' time, take less than five times what measuring "
+        f"{many(len(below), 'layer')}, together {share} of the layers' time, take less than five times what measuring "
         "them costs: their times are bounds"
     )
-    return Doubt(code="below-resolution", message=message, hint=_larger_batch(digest))
+    return Doubt(code="below-resolution", message=message, hint=larger_batch(digest))
 
 
 # Whether it adds up
@@ -271,21 +237,21 @@ def _open(digest: Digest) -> Doubt | None:
     ledger = digest.profile.ledger
     if ledger is None or abs(ledger.unexplained_share) <= OPEN:
         return None
-    share = _percent(abs(ledger.unexplained_share))
+    share = percent(abs(ledger.unexplained_share))
     if ledger.unexplained_s > 0:
         message = f"{share} of the forward is in no layer and no gap: layers' times are too short to add up to it"
     else:
         message = f"layers and gaps take {share} more than the forward without marks: their times are too long"
-    return Doubt(code="ledger-open", message=message, hint=_longer(digest))
+    return Doubt(code="ledger-open", message=message, hint=longer(digest))
 
 
 def _heavy(digest: Digest) -> Doubt | None:
     ledger = digest.profile.ledger
     if ledger is None or ledger.marks_s <= HEAVY * ledger.end_to_end.median_s:
         return None
-    share = _percent(ledger.marks_s / ledger.end_to_end.median_s)
+    share = percent(ledger.marks_s / ledger.end_to_end.median_s)
     message = f"the marks between layers make the forward {share} longer: times of small layers are uncertain"
-    return Doubt(code="marks-heavy", message=message, hint=_larger_batch(digest))
+    return Doubt(code="marks-heavy", message=message, hint=larger_batch(digest))
 
 
 def _values(digest: Digest) -> Doubt | None:
@@ -301,12 +267,16 @@ def _values(digest: Digest) -> Doubt | None:
 
 
 CATALOGUE: tuple[Callable[[Digest], Doubt | None], ...] = (
-    _ended, _values, _impossible, _dirty, _unjudged, _oversubscribed, _memory, _faults, _few, _not_steady, _wide,
-    _bimodal_total, _open, _heavy, _bimodal_layers, _resolution, _threads, _governor,
+    _ended, _values, _impossible, accelerator.unqueued, _dirty, _unjudged, accelerator.throttled,
+    accelerator.moving_clocks, _oversubscribed, _memory, _faults, _few, _not_steady, _wide, _bimodal_total,
+    accelerator.host_bound, _open, _heavy, _bimodal_layers, _resolution, accelerator.unverified,
+    accelerator.copies_cut, accelerator.unknown_clocks, _threads, _governor,
 )  # fmt: skip
 """Every doubt, the gravest first."""
 CODES = (
     "out-of-memory", "failed", "unfinished", "no-real-values", "impossible-times", "all-dirty", "some-dirty",
     "load-unknown", "oversubscribed", "memory-tight", "page-faults", "too-few-samples", "not-steady", "interval-wide",
     "bimodal-total", "ledger-open", "marks-heavy", "bimodal-layers", "below-resolution", "threads-many", "governor",
+    "not-queued", "clocks-throttled", "clocks-moved", "host-bound", "copies-unverified", "clocks-unknown",
+    "copies-cut",
 )  # fmt: skip

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof.devices.base import Alone, Dressed, Idle, Layer, Mark, Network
-from cnnprof.measure.network import IDLE_LAYERS, IDLE_SHAPE, Marked, alone_on, draw, prepare, ready, set_threads
+from cnnprof.measure.network import IDLE_LAYERS, IDLE_SHAPE, Marked, alone_on, draw, prepare, ready, set_up
 from cnnprof.model.graph import Graph, Node
 from cnnprof.model.run import Setting
 
@@ -40,7 +40,7 @@ def named(source: dict[str, Any], graph: Graph, setting: Setting) -> Network:
     """
     from cnnprof.readers.imported import construction, sources
 
-    set_threads(setting)
+    set_up(setting)
     with construction.real():
         module = sources.find(source["model"], source["params"]).module
     return _network(module, graph, setting)
@@ -48,7 +48,7 @@ def named(source: dict[str, Any], graph: Graph, setting: Setting) -> Network:
 
 def of(module: torch.nn.Module, graph: Graph, setting: Setting) -> Network:
     """Return the network of a copy of a module of this process."""
-    set_threads(setting)
+    set_up(setting)
     return _network(copy.deepcopy(module), graph, setting)
 
 
@@ -61,7 +61,7 @@ def _network(module: Any, graph: Graph, setting: Setting) -> Network:
     inputs = draw(graph.inputs, setting)
     with torch.set_grad_enabled(setting.mode == "training"):
         calls = _watch(module, inputs, {_path(node) for node in graph.nodes if node.call == "module"})
-    return ready(module, inputs, _marked(module, calls, graph, inputs), setting)
+    return ready(module, inputs, _marked(module, calls, graph, inputs, setting.device), setting, fresh=False)
 
 
 def _path(node: Node) -> str:
@@ -172,7 +172,9 @@ def _key(node: Node) -> Key:
 # Marks
 
 
-def _marked(module: torch.nn.Module, calls: Sequence[_Call], graph: Graph, inputs: Sequence[torch.Tensor]) -> Marked:
+def _marked(
+    module: torch.nn.Module, calls: Sequence[_Call], graph: Graph, inputs: Sequence[torch.Tensor], device: str
+) -> Marked:
     rows = _rows(calls, graph)
     parts = {path: part for path, part in module.named_modules() if (path, None) in {call.key for call, _ in rows}}
     layers = tuple(
@@ -188,7 +190,7 @@ def _marked(module: torch.nn.Module, calls: Sequence[_Call], graph: Graph, input
         counting = _counting(functions, enter, leave)
         return partial(counting.of, module), partial(_worn, parts, forwards, lambda: counting)
 
-    return Marked(layers, dress, {"module": _idle_modules(), "function": _idle_functions()})
+    return Marked(layers, dress, {"module": _idle_modules(device), "function": _idle_functions(device)})
 
 
 def _dressed(forward: Callable[..., Any], enter: Mark, leave: Mark) -> Callable[..., Any]:
@@ -267,11 +269,11 @@ def _alone(
     return lambda: alone_on(module, parts[path], call.number, inputs)
 
 
-def _idle_modules() -> Idle:
+def _idle_modules(device: str) -> Idle:
     import torch
 
     part = torch.nn.ReLU(inplace=True)
-    value = torch.zeros(IDLE_SHAPE)
+    value = torch.zeros(IDLE_SHAPE, device=device)
 
     def plain() -> None:
         for _ in range(IDLE_LAYERS):
@@ -290,11 +292,11 @@ def _idle_modules() -> Idle:
     return Idle(IDLE_LAYERS, plain, marked)
 
 
-def _idle_functions() -> Idle:
+def _idle_functions(device: str) -> Idle:
     """Return a function that does little, called as functions are."""
     import torch
 
-    value = torch.zeros(IDLE_SHAPE)
+    value = torch.zeros(IDLE_SHAPE, device=device)
 
     def plain() -> None:
         for _ in range(IDLE_LAYERS):

@@ -9,10 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof import builder
+from cnnprof.devices import cuda
 from cnnprof.devices.base import Alone, Dressed, Idle, Layer, Mark, Network
 from cnnprof.devices.storages import total, tracker
 from cnnprof.errors import MissingPackageError, UsageError
 from cnnprof.model.graph import Edge, Graph, Input, Node
+from cnnprof.model.plain import replace
 from cnnprof.model.run import Setting
 
 if TYPE_CHECKING:
@@ -38,8 +40,10 @@ class Marked(NamedTuple):
     idle: dict[str, Idle]
 
 
-def ready(module: torch.nn.Module, inputs: Sequence[torch.Tensor], marked: Marked, setting: Setting) -> Network:
-    """Return a module that is ready to run in the steps of a setting."""
+def ready(
+    module: torch.nn.Module, inputs: Sequence[torch.Tensor], marked: Marked, setting: Setting, *, fresh: bool = True
+) -> Network:
+    """Return a module that is ready to run in the steps of a setting; ``fresh``: it has not run yet."""
     import torch
 
     trains = setting.mode == "training"
@@ -67,6 +71,10 @@ def ready(module: torch.nn.Module, inputs: Sequence[torch.Tensor], marked: Marke
         peak_bytes=lambda: _peak_bytes(module, inputs, steps, [step for _, step in phases]),
         counter=COUNTER,
         output_std=lambda: _output_std(module, inputs),
+        inputs=tuple(inputs),
+        weights=(*module.parameters(), *module.buffers()),
+        state=steps.state if steps else list,
+        fresh=fresh and not setting.compiled,
     )
 
 
@@ -109,6 +117,9 @@ class _Steps:
     def update(self) -> None:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+
+    def state(self) -> list[Any]:
+        return tensors(list(self.optimizer.state.values()))
 
 
 def _optimizer(name: str, trained: list[torch.Tensor]) -> torch.optim.Optimizer:
@@ -155,7 +166,7 @@ def built(graph: Graph, setting: Setting) -> Network:
     Raises:
         CnnprofError: as ``builder.build``.
     """
-    set_threads(setting)
+    set_up(setting)
     module: Any = builder.build(graph, seed=setting.seed, device=setting.device, dtype=setting.dtype)
     prepare(module, setting)
     inputs = draw(graph.inputs, setting)
@@ -172,21 +183,44 @@ def built(graph: Graph, setting: Setting) -> Network:
     return ready(module, inputs, marked, setting)
 
 
-def set_threads(setting: Setting) -> None:
-    """Have torch compute with as many threads as were asked for, if so."""
+def split(graph: Graph, setting: Setting, names: Sequence[str]) -> Network:
+    """Return a network whose layers ``names`` are on the device of a setting, and the others on the CPU.
+
+    Weights are on both; inputs and outputs on the CPU. Its layers are not told apart.
+
+    Raises:
+        CnnprofError: as ``builder.build``.
+    """
+    set_up(setting)
+    on_cpu = replace(setting, device="cpu")
+    here, there = (
+        builder.build(graph, seed=setting.seed, device=each.device, dtype=setting.dtype) for each in (on_cpu, setting)
+    )
+    for each in (here, there):
+        prepare(each, setting)
+    module = builder.split(here, there, frozenset(names))
+    unmarked = Marked((), lambda _enter, _leave: (module, nullcontext), {})
+    return ready(module, draw(graph.inputs, on_cpu), unmarked, setting)
+
+
+def set_up(setting: Setting) -> None:
+    """Have torch compute with as many threads as were asked for, if so, and on the GPU that was."""
     import torch
 
     if setting.threads is not None:
         torch.set_num_threads(setting.threads)
+    if setting.device.startswith("cuda"):
+        cuda.start(setting.device, tf32=setting.tf32)
 
 
 @contextmanager
-def torch_kept() -> Iterator[None]:
-    """Put torch's number of threads and its random numbers back at the end."""
+def torch_kept(device: str) -> Iterator[None]:
+    """Put torch's number of threads, its random numbers, and what it holds of a GPU back at the end."""
     import torch
 
     threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
+    gpu = cuda.kept(device) if device.startswith("cuda") else nullcontext()
+    with torch.random.fork_rng(devices=[]), gpu:
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""The order of measuring: warm up until steady, then passes E and L in turn, until both are known well enough.
+"""The order of measuring: warm up until steady, then the passes in turn, until each is known well enough.
 
 Works on any ``Subject`` and on its clock, so that it can be tried on a scripted one. Everything that it yields is JSON;
 it goes on when it is asked for more, after what it said has been stored.
@@ -7,6 +7,7 @@ it goes on when it is asked for more, after what it said has been stored.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -30,7 +31,13 @@ MOST_FORWARDS = 200
 """Of each pass. After so many, an interval that is still wide is the machine's, and more samples would not help."""
 FEWEST_CLEAN = 10
 """Of each pass, however narrow the interval."""
+REPLAYS = FEWEST_CLEAN
+"""Of pass G, however wide the interval: no line of the ledger hangs on it."""
 SAMPLES_ALONE = 11
+SAMPLES_COPIED = 11
+SAMPLES_OVERLAPPED = 11
+COPIES_PER_SIZE = 4
+"""Two directions, two kinds of memory."""
 _NS = 1_000_000_000
 Said = Generator[dict[str, Any], None, str | None]
 """Messages, and how it ended."""
@@ -44,6 +51,8 @@ class Plan(NamedTuple):
     """Half width of the 95 % interval of a pass's median, as a part of it, that is narrow enough."""
     temperature: bool = False
     seed: int = 0
+    sizes: Sequence[int] = ()
+    """Bytes that are copied to a device and back."""
 
 
 class Earlier(NamedTuple):
@@ -53,6 +62,10 @@ class Earlier(NamedTuple):
     alone: Sequence[str] = ()
     memory: bool = False
     attempt: int = 0
+    copies: Sequence[Sequence[Any]] = ()
+    """Bytes, direction and memory of each."""
+    load: bool = False
+    overlap: bool = False
 
 
 def measure(subject: Subject, plan: Plan, earlier: Earlier = Earlier()) -> Iterator[dict[str, Any]]:  # noqa: B008 frozen
@@ -68,10 +81,13 @@ def measure(subject: Subject, plan: Plan, earlier: Earlier = Earlier()) -> Itera
     }  # fmt: skip
     loop = _Loop(subject, plan, earlier, environment)
     yield from loop.warm_up()
+    yield from _telemetry(subject, "before")
     status = yield from loop.rounds()
+    yield from _telemetry(subject, "after")
     yield {"output_std": subject.output_std()}
     if not earlier.memory and (memory := subject.memory()) is not None:
         yield {"memory": memory}
+    yield from _transfers(subject, plan, earlier)
     if plan.temperature:
         status = (yield from _alone(subject, plan, earlier.alone)) or status
     yield {"status": status}
@@ -84,7 +100,6 @@ class _Loop:
         self._environment = environment
         self._attempt = earlier.attempt
         self._began_ns = subject.now_ns()
-        self._kinds = ("E", "L") if subject.layers else ("E",)
         self._taken = [each for each in earlier.forwards if not each.get("warm_up")]
         self._random = random.Random(plan.seed + earlier.attempt)  # noqa: S311 an order, no secret
         self._step_ns = 0
@@ -124,15 +139,16 @@ class _Loop:
             settled = enough and steady(levels)
         yield {"steady": settled}
 
-    # -- passes E and L
+    # -- passes
 
     def rounds(self) -> Said:
         """Run the passes in random order, round by round; return how it ended. One round is run in any case."""
         while not self._enough():
             if self._taken and (self._elapsed_s() >= self._plan.budget_s or self._most() >= MOST_FORWARDS):
                 return "budget"
-            each = -(-min(self._in_a_round(), MOST_IN_ROUND) // len(self._kinds))
-            kinds = [kind for kind in self._kinds for _ in range(each)]
+            wanted = [kind for kind in self._subject.passes if kind != "G" or not self._known(kind)]
+            each = -(-min(self._in_a_round(), MOST_IN_ROUND) // len(wanted))
+            kinds = [kind for kind in wanted for _ in range(each)]
             self._random.shuffle(kinds)
             forwards = self._run(kinds, warm_up=False)
             self._taken += forwards
@@ -140,19 +156,33 @@ class _Loop:
         return "done"
 
     def _most(self) -> int:
-        return max([each["kind"] for each in self._taken].count(kind) for kind in self._kinds)
+        return max([each["kind"] for each in self._taken].count(kind) for kind in self._subject.passes)
 
     def _enough(self) -> bool:
         """Return whether every pass has clean forwards enough, and a median with an interval as narrow as asked for."""
-        return all(self._known(kind) for kind in self._kinds)
+        return all(self._known(kind) for kind in self._subject.passes)
 
     def _known(self, kind: str) -> bool:
         clean = [
-            each["wall_ns"]
+            time
             for each in self._taken
-            if each["kind"] == kind and not dirty(SimpleNamespace(**each), self._environment)
+            if each["kind"] == kind
+            and (time := judged_ns(each)) is not None
+            and not dirty(SimpleNamespace(**{"device_ns": None, **each}), self._environment)
         ]
+        if kind == "G":
+            return len(clean) >= REPLAYS
         return len(clean) >= FEWEST_CLEAN and summarise_values(clean).relative_half_width <= self._plan.interval
+
+
+def judged_ns(forward: Mapping[str, Any]) -> int | None:
+    """Return the time by which a pass is known well enough: in pass Q the layers', without what they wait for before.
+
+    None for a forward of pass Q that was not wholly queued.
+    """
+    if forward["kind"] != "Q":
+        return int(forward["wall_ns"])
+    return sum(forward["marks_ns"][1::2]) if forward["marks_ns"] else None
 
 
 def checked(forward: dict[str, Any]) -> dict[str, Any]:
@@ -161,7 +191,8 @@ def checked(forward: dict[str, Any]) -> dict[str, Any]:
     Raises:
         WorkerError: a time in it is no time: not a number, zero or below.
     """
-    times = [forward["wall_ns"], *forward.get("phases_ns", ())]
+    device = [] if forward.get("device_ns") is None else [forward["device_ns"]]
+    times = [forward["wall_ns"], *device, *forward.get("phases_ns", ())]
     between = [*forward.get("marks_ns", ()), *forward.get("marks_cpu_ns", ()), forward["cpu_ns"]]
     wrong = [time for time in times if not (isinstance(time, int) and time > 0)]
     wrong += [time for time in between if not (isinstance(time, int) and time >= 0)]
@@ -172,6 +203,33 @@ def checked(forward: dict[str, Any]) -> dict[str, Any]:
             code="bad-clock",
         )
     return forward
+
+
+def _telemetry(subject: Subject, when: str) -> Iterator[dict[str, Any]]:
+    if (said := subject.telemetry(when)) is not None:
+        yield {"telemetry": said}
+
+
+def _transfers(subject: Subject, plan: Plan, earlier: Earlier) -> Iterator[dict[str, Any]]:
+    """Say what loading took, copy every size, and copy while computing."""
+    if not earlier.load and (load := subject.load()) is not None:
+        yield {"load": load}
+    yield from _copies(subject, plan, earlier.copies)
+    if not earlier.overlap and (overlap := subject.overlap(SAMPLES_OVERLAPPED)) is not None:
+        yield {"overlap": overlap}
+
+
+def _copies(subject: Subject, plan: Plan, earlier: Sequence[Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    """Copy sizes for as long as the budget; what is missing then is a doubt."""
+    done = {tuple(each) for each in earlier}
+    complete = Counter(size for size, *_ in done)
+    began = subject.now_ns()
+    for copy in subject.copies([size for size in plan.sizes if complete[size] < COPIES_PER_SIZE], SAMPLES_COPIED):
+        elapsed = (subject.now_ns() - began) / _NS
+        if (copy["bytes"], copy["direction"], copy["memory"]) not in done:
+            yield {"copy": copy, "progress": {"doing": "copying", "elapsed_s": elapsed, "of_s": plan.budget_s}}
+        if elapsed >= plan.budget_s:
+            return
 
 
 def _alone(subject: Subject, plan: Plan, done: Sequence[str]) -> Said:

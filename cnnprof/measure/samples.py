@@ -17,6 +17,8 @@ class Samples(NamedTuple):
     """Forwards with a time that is none, or without all their marks: never used."""
     judged: bool = False
     """Whether anything told which are dirty."""
+    unqueued: int = 0
+    """Forwards of pass Q that began before all of them was queued: never used."""
 
     @property
     def used(self) -> tuple[Forward, ...]:
@@ -32,21 +34,26 @@ class Samples(NamedTuple):
 def samples(part: Part, kind: Pass) -> Samples:
     """Return the forwards of a pass, sorted by whether something disturbed them."""
     found = [each for each in part.forwards if each.kind == kind and not each.warm_up]
-    possible = [each for each in found if _possible(each, part)]
+    queued = [each for each in found if kind != "Q" or each.marks_ns]
+    possible = [each for each in queued if _possible(each, part)]
     verdicts = [dirty(each, part.environment) for each in possible]
     return Samples(
         clean=tuple(each for each, verdict in zip(possible, verdicts, strict=True) if not verdict),
         dirty=tuple(each for each, verdict in zip(possible, verdicts, strict=True) if verdict),
-        impossible=len(found) - len(possible),
+        impossible=len(queued) - len(possible),
         judged=any(verdict is not None for verdict in verdicts),
+        unqueued=len(found) - len(queued),
     )
 
 
 def _possible(forward: Forward, part: Part) -> bool:
-    times = (forward.wall_ns, *forward.phases_ns)
+    device = () if forward.device_ns is None else (forward.device_ns,)
+    times = (forward.wall_ns, *device, *forward.phases_ns)
     between = (forward.cpu_ns, *forward.marks_ns, *forward.marks_cpu_ns)
     if min(times) <= 0 or min(between) < 0:
         return False
+    if forward.kind == "G":  # the whole at once: it has neither phases nor layers
+        return True
     if len(part.phases) > 1 and len(forward.phases_ns) != len(part.phases):
         return False
     intervals = 2 * len(part.layers) + 1

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from cnnprof import worker
 from cnnprof.errors import CnnprofError, StoreError, UsageError
-from cnnprof.model.plain import from_json, replace, to_json
-from cnnprof.model.run import Forward, Message, Part, Progress, Run, Status
+from cnnprof.measure.sizes import moved
+from cnnprof.model.plain import Plain, from_json, replace, to_builtins, to_json
+from cnnprof.model.run import UNMEASURED, Forward, Message, Part, Progress, Run, Status
 
 if TYPE_CHECKING:
     from cnnprof.store.runs import RunWriter
@@ -49,8 +51,13 @@ class Measured(NamedTuple):
     unstored: StoreError | None = None
 
 
-def measure(run: Run, session: Session) -> Measured:
+def measure(run: Run, session: Session, *, begin: int = 0) -> Measured:
     """Return the run with all its parts measured that are not yet; one that fails costs no other.
+
+    Args:
+        run: what to measure.
+        session: with what.
+        begin: parts before this one are left as they are.
 
     Raises:
         KeyboardInterrupt: or whatever else ends a process, with what was measured until then, a Run, as ``.partial``.
@@ -58,7 +65,7 @@ def measure(run: Run, session: Session) -> Measured:
     recorder = _Recorder(run, session)
     try:
         for number, part in enumerate(run.parts):
-            if part.status not in FINISHED:
+            if number >= begin and part.status not in FINISHED:
                 recorder.measure(number, part)
     except BaseException as error:
         recorder.finish("interrupted")
@@ -82,6 +89,11 @@ class _Recorder:
 
     def measure(self, number: int, part: Part) -> None:
         part = replace(part, status="running", problem=None, hint=None, code=None)
+        if (least := self._too_large(part)) is not None:
+            part = _untried(part, least)
+            self._put(number, part)
+            self._show(number, part, None)
+            return
         self._put(number, part)
         try:
             for message in self._messages(part):
@@ -93,6 +105,15 @@ class _Recorder:
             raise
         self._put(number, part)
         self._show(number, part, None)
+
+    def _too_large(self, part: Part) -> int | None:
+        """Return a batch, smaller than the part's, for which the memory did not suffice; None without one."""
+        batches = [
+            each.setting.batch
+            for each in self.run.parts
+            if each.status == "out-of-memory" and _besides_batch(each) == _besides_batch(part)
+        ]
+        return min((batch for batch in batches if batch < part.setting.batch), default=None)
 
     def _messages(self, part: Part) -> Iterator[Message]:
         for said in self._source(request(self.run, part)):
@@ -119,18 +140,16 @@ class _Recorder:
         if message.forwards:
             self._store(lambda writer: writer.forwards(number, message.forwards))
             part = replace(part, forwards=(*part.forwards, *message.forwards))
-        if (temperature := message.temperature) is not None:
-            self._store(lambda writer: writer.temperature(number, temperature))
-            part = replace(part, temperatures=(*part.temperatures, temperature))
-        if (memory := message.memory) is not None:
-            self._store(lambda writer: writer.memory(number, memory))
-            part = replace(part, memory=memory)
+        for name, record in _records(message):
+            self._store(partial(_write, number, record))
+            many = getattr(part, name)
+            part = replace(part, **{name: (*many, record) if isinstance(many, tuple) else record})
         self._keep(number, part)
         return part
 
     def _put(self, number: int, part: Part) -> None:
         self._keep(number, part)
-        self._store(lambda writer: writer.part(number, replace(part, forwards=(), temperatures=(), memory=None)))
+        self._store(lambda writer: writer.part(number, replace(part, **UNMEASURED)))
 
     def _keep(self, number: int, part: Part) -> None:
         parts = (*self.run.parts[:number], part, *self.run.parts[number + 1 :])
@@ -156,6 +175,19 @@ class _Recorder:
             self._session.watcher.show(number, part, progress)
 
 
+def _write(number: int, record: Plain, writer: RunWriter) -> None:
+    writer.record(number, record)
+
+
+def _records(message: Message) -> Iterator[tuple[str, Plain]]:
+    """Yield what is neither a forward nor about the part as a whole, and the field of a part that takes it."""
+    said = (
+        ("temperatures", message.temperature), ("memory", message.memory), ("copies", message.copy),
+        ("load", message.load), ("overlap", message.overlap), ("telemetry", message.telemetry),
+    )  # fmt: skip
+    yield from ((name, record) for name, record in said if record is not None)
+
+
 def request(run: Run, part: Part) -> dict[str, Any]:
     """Return what a worker is asked, as JSON can hold it."""
     setting = part.setting
@@ -163,6 +195,8 @@ def request(run: Run, part: Part) -> dict[str, Any]:
         "device": setting.device,
         "plan": [run.budget_s, run.interval, run.temperature, setting.seed],
         "earlier": _earlier(part),
+        "split": None if part.split is None else to_builtins(part.split),
+        **moved(part),
     }
     if part.script is not None:
         return asked | {"script": part.script} | _predicted(part)
@@ -193,12 +227,39 @@ def _earlier(part: Part) -> dict[str, Any]:
         "alone": [each.layer for each in part.temperatures],
         "memory": part.memory is not None,
         "attempt": max(attempts, default=-1) + 1,
+        "copies": [[each.bytes, each.direction, each.memory] for each in part.copies],
+        "load": part.load is not None,
+        "overlap": part.overlap is not None,
     }
 
 
 def _plain(forward: Forward) -> dict[str, Any]:
-    names = ("kind", "wall_ns", "cpu_ns", "others", "warm_up")
+    names = (
+        "kind",
+        "wall_ns",
+        "device_ns",
+        "cpu_ns",
+        "others",
+        "warm_up",
+        *(["marks_ns"] if forward.kind == "Q" else []),
+    )
     return {name: getattr(forward, name) for name in names}
+
+
+def _besides_batch(part: Part) -> tuple[Any, ...]:
+    """Return what two parts have in common that differ in their batch only."""
+    inputs = None if part.graph is None else part.graph.inputs
+    return part.model, inputs, replace(part.setting, batch=1), part.script
+
+
+def _untried(part: Part, least: int) -> Part:
+    return replace(
+        part,
+        status="out-of-memory",
+        problem=f"not tried: batch {least} of it needs more memory than there is already",
+        hint=f"a batch below {least}",
+        code="batch-too-large",
+    )
 
 
 def _failed(part: Part, error: Exception) -> Part:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnprof.devices import DEVICES
 from cnnprof.devices.base import Network
+from cnnprof.devices.cuda.failures import explained
 from cnnprof.measure.protocol import Earlier, Plan, measure
 
 if TYPE_CHECKING:
@@ -21,11 +22,13 @@ def run(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield what ``protocol.measure`` yields of a request.
 
     Args:
-        request: ``device``, ``plan``, ``earlier``; of a real device ``setting`` and ``graph`` as JSON, and ``source``
-            where the network is code; of the fake one what its file says.
+        request: ``device``, ``plan``, ``earlier``, ``sizes`` in bytes that are copied, ``weights_bytes`` of weights and
+            buffers, ``input_bytes`` of all inputs of the batch; of a real device ``setting`` and ``graph`` as JSON, and
+            ``source`` where the network is code; of the fake one what its file says. ``split`` where it runs on two.
     """
-    network = None if request["device"].startswith("fake") else _network(request)
-    yield from _measured(network, request)
+    with explained():
+        network = None if request["device"].startswith("fake") else _network(request)
+        yield from _measured(network, request)
 
 
 def run_here(request: dict[str, Any], module: torch.nn.Module | None = None) -> Iterator[dict[str, Any]]:
@@ -41,14 +44,18 @@ def run_here(request: dict[str, Any], module: torch.nn.Module | None = None) -> 
     from cnnprof.measure import imported, network
 
     network.check_torch()
-    with network.torch_kept():
+    with network.torch_kept(request["device"]), explained():
         found = _network(request) if module is None else imported.of(module, *_asked(request))
         yield from _measured(found, request)
 
 
 def _measured(network: Network | None, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    device = import_module(DEVICES[request["device"].partition(":")[0]])
-    yield from measure(device.subject(network, request), Plan(*request["plan"]), Earlier(**request["earlier"]))
+    name = request["device"].partition(":")[0]
+    if request["split"] is not None and name != "fake":
+        name = "cpu"  # its forward begins and ends there, where the clock of the CPU sees all of it
+    device = import_module(DEVICES[name])
+    plan = Plan(*request["plan"])._replace(sizes=request["sizes"])
+    yield from measure(device.subject(network, request), plan, Earlier(**request["earlier"]))
 
 
 def _network(request: dict[str, Any]) -> Network:
@@ -58,6 +65,8 @@ def _network(request: dict[str, Any]) -> Network:
     graph, setting = _asked(request)
     if request["source"] is not None:
         return imported.named(request["source"], graph, setting)
+    if request["split"] is not None:
+        return network.split(graph, setting, request["split"]["on_device"])
     return network.built(graph, setting)
 
 

@@ -34,7 +34,10 @@ class LayerTime(Plain, frozen=True, kw_only=True):
 
     name: str
     time: Estimate | None = None
-    """Wall time without the marks' own."""
+    """Without the marks' own; of an accelerator its own time, pass Q, where there is that pass."""
+    launch_gap_s: float | None = None
+    """What the layer takes longer in pass L, because the accelerator waits for its host; None without pass Q. Negative
+    where it took less there."""
     cpu_time: Estimate | None = None
     """CPU time of the calling thread; None where several threads make it meaningless."""
     calls: int = 0
@@ -58,13 +61,14 @@ class Ledger(Plain, frozen=True, kw_only=True):
     end_to_end: Estimate
     """Pass E: the forward without any marks."""
     layers_s: float
-    """All layers together: the median of what they add up to in a forward."""
+    """All layers together: the median of what they add up to in a forward, of pass Q where there is one, else of L."""
     rows_s: float
     """The sum of the layers' own medians, as they stand in the table."""
     glue_s: float
     """Between the layers: Python, hooks, freeing tensors."""
     launch_gaps_s: float | None = None
-    """Time in which a GPU waits for the next kernel; None on a CPU, which launches none."""
+    """What the layers take longer in pass L than in pass Q: an accelerator waits for its host to launch the next
+    kernel. None where there is no pass Q; a CPU launches nothing."""
     unexplained_s: float
     unexplained_low_s: float
     unexplained_high_s: float
@@ -101,7 +105,15 @@ class Profile(Plain, frozen=True, kw_only=True):
     whole: Estimate | None = None
     """Pass E."""
     cpu_whole: Estimate | None = None
-    """CPU time of the calling thread in pass E; None with several threads."""
+    """CPU time of the calling thread in pass E; None with several threads, and where it waits for an accelerator."""
+    device_whole: Estimate | None = None
+    """Pass E on the accelerator's own clock; None on a CPU."""
+    host_bound: float | None = None
+    """Part of the forward, pass E, in which an accelerator does not compute: 1 − layers of pass Q ÷ E."""
+    graph: Estimate | None = None
+    """Pass G: replays of a graph of the whole, which no host has to launch."""
+    graph_gain: float | None = None
+    """How many times as long as a replay the forward takes: E ÷ G."""
     phases: dict[str, Estimate] = {}
     """Of a training step: forward, backward, optimizer."""
     images_per_s: float | None = None

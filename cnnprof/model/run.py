@@ -15,13 +15,21 @@ from cnnprof.model.plain import Plain
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cnnprof.model.offload import Offload
     from cnnprof.model.profile import Ledger
 
 SCHEMA = "cnnprof/run/1"
-Pass = Literal["E", "L"]
-"""E: the whole forward and nothing else, the truth of the total. L: the same forward with marks between its layers."""
+Pass = Literal["E", "L", "Q", "G"]
+"""E: the whole forward and nothing else, the truth of the total. L: the same forward with marks between its layers.
+On an accelerator also Q: as L, but begun only when all of it is queued, so that marks tell its own time and not the
+host's; and G: a replay of a graph of the whole, which no host has to launch."""
+PASSES: tuple[Pass, ...] = ("E", "L", "Q", "G")
 Status = Literal["running", "done", "budget", "interrupted", "out-of-memory", "failed"]
 """``budget``: the time was up before the interval was as narrow as asked for; ``failed``: ``Part.problem`` says why."""
+
+
+TF32 = "tf32"
+"""A dtype by name only: numbers are float32, and multiplied with fewer bits."""
 
 
 class Setting(Plain, frozen=True, kw_only=True):
@@ -38,7 +46,14 @@ class Setting(Plain, frozen=True, kw_only=True):
     optimizer: Literal["sgd", "momentum", "adam"] = "sgd"
     """Of a training step."""
     compiled: bool = False
+    tf32: bool = False
+    """On a GPU: whether float32 products may be made in TensorFloat-32, which keeps 10 of 23 bits."""
     seed: int = 0
+
+    @property
+    def arithmetic(self) -> str:
+        """How numbers are stored, or where that is not how they are multiplied, how they are: ``tf32``."""
+        return TF32 if self.tf32 else self.dtype
 
 
 class Forward(Plain, frozen=True, kw_only=True):
@@ -46,6 +61,9 @@ class Forward(Plain, frozen=True, kw_only=True):
 
     kind: Pass
     wall_ns: int
+    """On an accelerator until it has finished, on the host's clock."""
+    device_ns: int | None = None
+    """The same between two events of the accelerator; None on a CPU."""
     cpu_ns: int
     """CPU time of the calling thread. With several threads it says nothing: they spin while they wait."""
     switches: int | None = None
@@ -93,6 +111,72 @@ class MeasuredMemory(Plain, frozen=True, kw_only=True):
     """What counted them."""
 
 
+class Copy(Plain, frozen=True, kw_only=True):
+    """Pass T: one size copied one way, several times."""
+
+    direction: Literal["h2d", "d2h"]
+    """Host to device, or device to host."""
+    memory: Literal["pinned", "pageable"]
+    """Of the host. Pageable memory is staged by the CPU, whose time ``cpu_ns`` is then."""
+    bytes: int
+    times_ns: tuple[int, ...]
+    cpu_ns: tuple[int, ...] = ()
+    verified: bool | None = None
+    """Whether what arrived was what was sent; None: not looked at."""
+
+
+class Load(Plain, frozen=True, kw_only=True):
+    """What is paid once, before the first forward. None: not known."""
+
+    weights_bytes: int
+    weights_ns: int | None = None
+    """Weights and buffers to the device."""
+    context_ns: int | None = None
+    """Until the device answers at all."""
+    first_ns: int | None = None
+    """The first forward: kernels are loaded and chosen."""
+
+
+class Overlap(Plain, frozen=True, kw_only=True):
+    """Copying the next input while the device computes: each time is of the same number of batches, ``batches``."""
+
+    batches: int
+    copy_ns: tuple[int, ...]
+    compute_ns: tuple[int, ...]
+    both_ns: tuple[int, ...]
+    """Copied and computed at once, with two buffers."""
+
+
+class Telemetry(Plain, frozen=True, kw_only=True):
+    """What an accelerator says of itself at one moment; None: it does not say."""
+
+    when: str
+    """``before``, ``after`` or the pass that was just made."""
+    sm_clock_mhz: int | None = None
+    memory_clock_mhz: int | None = None
+    power_w: float | None = None
+    temperature_c: int | None = None
+    throttle: tuple[str, ...] | None = None
+    """Reasons for which clocks are held down; empty: none."""
+    pcie_generation: int | None = None
+    pcie_width: int | None = None
+    energy_j: float | None = None
+    """Of whole networks, over ``energy_s`` of at least a second in which ``energy_forwards`` ran."""
+    energy_s: float | None = None
+    energy_forwards: int | None = None
+
+
+class Split(Plain, frozen=True, kw_only=True):
+    """A network of which some layers run on the device of the setting, the others on the CPU."""
+
+    on_device: tuple[str, ...]
+    """Names of the layers there."""
+    copies: tuple[tuple[Literal["h2d", "d2h"], int], ...] = ()
+    """What crosses in a forward: to the device or to the host, and its bytes."""
+    host_script: dict[str, Any] | None = None
+    """What the fake device was told that stands for the CPU."""
+
+
 class Part(Plain, frozen=True, kw_only=True):
     """One network at one setting, measured by one process (or several, where it was resumed)."""
 
@@ -124,10 +208,18 @@ class Part(Plain, frozen=True, kw_only=True):
     forwards: tuple[Forward, ...] = ()
     temperatures: tuple[Temperature, ...] = ()
     memory: MeasuredMemory | None = None
+    copies: tuple[Copy, ...] = ()
+    load: Load | None = None
+    overlap: Overlap | None = None
+    telemetry: tuple[Telemetry, ...] = ()
     output_std: float | None = None
     """Standard deviation of the main output: 0 or nothing finite means that no real values were computed."""
     steady: bool | None = None
     """Whether warm-up ended because times no longer changed; None: there was none."""
+    confirms: bool = False
+    """Measured at this batch because a break-even was expected beside it: no line is put through it."""
+    split: Split | None = None
+    """None: all layers run on the device of the setting."""
 
     if TYPE_CHECKING:  # bound by cnnprof.bindings
 
@@ -135,10 +227,16 @@ class Part(Plain, frozen=True, kw_only=True):
         def ledger(self) -> Ledger | None: ...
 
 
+UNMEASURED: dict[str, Any] = {
+    "forwards": (), "temperatures": (), "memory": None, "copies": (), "load": None, "overlap": None, "telemetry": (),
+}  # fmt: skip
+"""Fields of a part that are records of their own, as they are before anything is measured."""
+
+
 class Progress(Plain, frozen=True, kw_only=True):
     """How far the measuring of a part is."""
 
-    doing: Literal["warming up", "measuring", "layers alone"]
+    doing: Literal["warming up", "measuring", "copying", "layers alone"]
     elapsed_s: float
     of_s: float
     """The most that it takes: the budget."""
@@ -158,6 +256,10 @@ class Message(Plain, frozen=True, kw_only=True):
     forwards: tuple[Forward, ...] = ()
     temperature: Temperature | None = None
     memory: MeasuredMemory | None = None
+    copy: Copy | None = None
+    load: Load | None = None
+    overlap: Overlap | None = None
+    telemetry: Telemetry | None = None
     progress: Progress | None = None
 
 
@@ -188,6 +290,8 @@ class Run(Plain, frozen=True, kw_only=True):
 
         @property
         def ledger(self) -> Ledger | None: ...
+        @property
+        def offloads(self) -> tuple[Offload, ...]: ...
         def to_frame(self) -> pd.DataFrame: ...
         def _repr_html_(self) -> str: ...
         def __rich__(self) -> Any: ...

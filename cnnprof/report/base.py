@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from cnnprof.model.analysis import Analysis
+    from cnnprof.model.offload import Offload
     from cnnprof.model.profile import Profile
     from cnnprof.model.run import Part
 
@@ -141,6 +142,8 @@ class Report(NamedTuple):
     screen: Screen = Screen()
     parts: tuple[tuple[Part, Profile], ...] = ()
     """What was measured, with its figures; ``analyses`` are then what was predicted of it."""
+    offloads: tuple[Offload, ...] = ()
+    """What follows of it where a host and another device were measured."""
 
 
 def add_up(columns: Sequence[Column], lines: Sequence[Line]) -> tuple[Value, ...]:

@@ -25,7 +25,10 @@ from cnnprof.report.cells import UNKNOWN_TEXT, text, visible
 from cnnprof.report.formulas import SUFFIX
 from cnnprof.units import to_ascii
 
-BELOW = ("memory", "training_memory", "ledger", "phases", "peak")
+BELOW = (
+    "memory", "training_memory", "ledger", "phases", "peak", "offload", "break_even", "offload_layers", "placement",
+    "copy_lines",
+)  # fmt: skip
 """Tables below the main one that no column of it holds the sums of."""
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 

@@ -18,6 +18,7 @@ from cnnprof.report.columns import LAYER_COLUMNS, View
 
 if TYPE_CHECKING:
     from cnnprof.model.analysis import Analysis, Row
+    from cnnprof.model.offload import Offload
     from cnnprof.model.profile import Profile
     from cnnprof.model.run import Part
 
@@ -76,7 +77,26 @@ def _measured(report: Report) -> dict[str, Any]:
         "definitions": {name: each.column.definition for name, each in columns.items()}
         | {name: column.definition for name, column in COLUMNS.items() if name not in columns},
         "parts": [_part(part, profile) for part, profile in report.parts],
+        "offloads": [_offload(each) for each in report.offloads],
     }
+
+
+def _offload(found: Offload) -> dict[str, Any]:
+    """Return what follows of a host and a device, with what follows of that."""
+    made: dict[str, Any] = to_builtins(found)
+    for plain, batch in zip(made["batches"], found.batches, strict=True):
+        for fit, each in zip(plain["fits"], batch.fits, strict=True):
+            fit["half_bytes"] = each.half_bytes
+        if batch.load is not None:
+            plain["load"] |= {"known_s": batch.load.known_s}
+        if batch.placement is not None:
+            gains = ("gain_over_host", "gain_over_device")
+            plain["placement"] |= {name: getattr(batch.placement, name) for name in gains}
+            if batch.placement.run is not None:
+                plain["placement"]["run"]["confirmed"] = batch.placement.run.confirmed
+    for plain, met in zip(made["break_even"], found.break_even, strict=True):
+        plain["confirmed"] = met.confirmed
+    return made
 
 
 def _part(part: Part, profile: Profile) -> dict[str, Any]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _GIGA = 1e9
 PROTOCOL = Column(
     "protocol", "protocol", "text",
-    "how it was measured: passes (E: the forward and nothing else; L: with marks between layers), device, batch, "
+    "how it was measured: passes (E: the forward and nothing else; L: with marks between layers; Q: so, and begun when "
+    "all is queued; G: a replay of its graph), device, batch, "
     "dtype, layout, threads, forwards that statistics are made of, forwards that something disturbed",
 )  # fmt: skip
 _WHERE = "in the network, all its calls in one forward, without what the marks cost"
@@ -36,8 +37,9 @@ def usual(profile: Profile) -> tuple[str, ...]:
     """Return the columns that are shown unless others are asked for."""
     alone = any(each.hot or each.cold for each in profile.layers)
     warm = ("hot_s", "cold_s") if alone else ()
+    launched = ("launch_gap_s",) if any(each.launch_gap_s is not None for each in profile.layers) else ()
     return (
-        "name", "op", "output", "params", "macs", "moved_bytes", "time_s", "interval", "time_share", *warm,
+        "name", "op", "output", "params", "macs", "moved_bytes", "time_s", "interval", "time_share", *launched, *warm,
         "gflops_per_s",
     )  # fmt: skip
 
@@ -60,13 +62,20 @@ def _columns(profile: Profile, batch: int) -> Sequence[LayerColumn]:
     return (
         _moved(),
         of.time(
-            "time_s", "time", f"median wall time {_WHERE}; <: less than five times what its marks cost", shown_time, 2
+            "time_s", "time",
+            f"median wall time {_WHERE}, of an accelerator its own time (pass Q); <: less than five times what its "
+            "marks cost",
+            shown_time, 2,
         ),
         of.estimate(
             "interval", "±", "half of the 95 % interval of the median, as a part of it", lambda each: each.interval,
             kind="fraction", unit="fraction of the time", rank=25,
         ),
         of.share("time_share", "share", "share of the layers' time", seconds),
+        of.time(
+            "launch_gap_s", "launch gap", "what the layer takes longer where its host launches it in its turn (pass L) "
+            "than where all is queued ahead (pass Q): the accelerator waits", lambda time: time.launch_gap_s, 14,
+        ),
         of.rate(
             "gflops_per_s", "GFLOP/s", "billions of FLOPs per second", "2 per multiply-accumulate ÷ time",
             lambda rows: sum(row.flops for row in rows) / _GIGA, 6,

@@ -6,15 +6,17 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from cnnprof.errors import UsageError
-from cnnprof.report import measured
+from cnnprof.report import accelerator, measured
 from cnnprof.report.base import AtLeast, Column, Line, Report, Screen, Table, Value
 from cnnprof.report.describe import definitions, many, notes, sample_shapes
 from cnnprof.report.layer_table import layer_table
+from cnnprof.report.offload import offload_tables
 from cnnprof.report.profile_summary import predicted_peak, profiles_table
 from cnnprof.units import Layout, dimensions, duration, percent, ratio, signed_percent
 
 if TYPE_CHECKING:
     from cnnprof.model.analysis import Analysis
+    from cnnprof.model.offload import Offload
     from cnnprof.model.profile import Doubt, Estimate, Ledger, Profile
     from cnnprof.model.run import Part
 
@@ -29,8 +31,8 @@ _LEDGER = (
     Column("high_s", "to", "time", "upper end of the 95 % interval", "seconds", rank=4),
 )  # fmt: skip
 _LINES = (
-    ("layers", "layers", "the median of what all layers add up to in a forward"),
-    ("launch gaps", "launch_gaps", "a GPU waits for its next kernel"),
+    ("layers", "layers", "the median of what all layers add up to in a forward; of an accelerator in pass Q, else L"),
+    ("launch gaps", "launch_gaps", "what layers take longer in pass L than in Q: an accelerator waits for its host"),
     ("glue", "glue", "between the layers: Python, hooks, what is no layer, freeing tensors"),
     (
         "unexplained", "unexplained",
@@ -60,6 +62,7 @@ def profile_report(
     top: int | None = None,
     layout: Layout = "chw",
     screen: Screen | None = None,
+    offloads: Sequence[Offload] = (),
 ) -> Report:
     """Return what the command line prints: of one part its layers and where the time goes, of several a line each.
 
@@ -71,6 +74,7 @@ def profile_report(
         top: keep this many lines.
         layout: where shapes show their channels.
         screen: what text is printed on.
+        offloads: what follows where a host and another device were measured.
 
     Raises:
         UsageError: there is no part, an unknown column, ``depth`` or ``top`` below 1, or ``depth`` with several parts.
@@ -88,8 +92,9 @@ def profile_report(
         )
     summary = profiles_table(parts, columns=columns, sort=sort, top=top)
     main = summary._replace(notes=(*_said_of_all(parts), *summary.notes))
-    extra = tuple(_extra(*parts[0])) if len(parts) == 1 else ()
-    return Report(main, analyses, extra, screen, tuple(parts))
+    beside = (table for each in offloads for table in offload_tables(each))
+    extra = tuple(_extra(*parts[0])) if len(parts) == 1 else tuple(beside)
+    return Report(main, analyses, extra, screen, tuple(parts), tuple(offloads))
 
 
 def _layers(
@@ -114,7 +119,7 @@ def _layers(
 def _title(part: Part, profile: Profile, analysis: Analysis, layout: Layout) -> str:
     setting = part.setting
     sizes = " + ".join(map(dimensions, sample_shapes(analysis, layout)))
-    about = [part.model, setting.device, f"input {sizes}", f"batch {setting.batch}", setting.dtype]
+    about = [part.model, setting.device, f"input {sizes}", f"batch {setting.batch}", setting.arithmetic]
     step = [f"training with {setting.optimizer}"] if setting.mode == "training" else []
     return f"{', '.join([*about, *step])}: {_took(profile)}"
 
@@ -136,7 +141,7 @@ def _said_of_all(parts: Sequence[Measured]) -> Iterator[str]:
     """Yield the doubts about several parts; the same one about several is said once, with their names."""
     about: dict[str, list[str]] = {}
     for part, profile in parts:
-        name = f"{part.model} {part.setting.device} batch {part.setting.batch} {part.setting.dtype}"
+        name = f"{part.model} {part.setting.device} batch {part.setting.batch} {part.setting.arithmetic}"
         for doubt in profile.doubts:
             about.setdefault(said(doubt), []).append(name)
     for text, names in about.items():
@@ -156,11 +161,14 @@ def _strangers(profile: Profile, analysis: Analysis) -> list[str]:
 
 def _extra(part: Part, profile: Profile) -> Iterator[Table]:
     if profile.ledger is not None:
-        yield ledger_table(profile.ledger)
+        table = ledger_table(profile.ledger)
+        yield table._replace(notes=(*accelerator.waits(profile), *table.notes))
     if profile.phases:
         yield _phases(profile.phases)
     if part.memory is not None:
         yield _peak(part, part.memory.peak_bytes, part.memory.by)
+    if profile.device_whole is not None:
+        yield from accelerator.tables(part)
 
 
 _APART = 0.001

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 _GIGA = 1e9
 
 
+def ran_on(part: Part) -> str:
+    """Return the device of a part, of a split network both."""
+    return part.setting.device if part.split is None else f"{part.setting.device} and host"
+
+
 class _Summed(NamedTuple):
     column: Column
     value: Callable[[Part, Profile], Value]
@@ -53,11 +58,14 @@ def _of_ledger(get: Callable[[Ledger], Value]) -> Callable[[Part, Profile], Valu
 
 _ALL = (
     _Summed(Column("model", "model", "text", "the network", rank=0), lambda part, _: part.model),
-    _Summed(Column("device", "device", "text", "what it ran on", rank=4), lambda part, _: part.setting.device),
+    _Summed(Column("device", "device", "text", "what it ran on", rank=4), lambda part, _: ran_on(part)),
     _Summed(
         Column("batch", "batch", "count", "samples per forward", "samples", rank=2), lambda part, _: part.setting.batch
     ),
-    _Summed(Column("dtype", "dtype", "text", "how floats are stored", rank=5), lambda part, _: part.setting.dtype),
+    _Summed(
+        Column("dtype", "dtype", "text", "how floats are stored; tf32: multiplied", rank=5),
+        lambda part, _: part.setting.arithmetic,
+    ),
     _Summed(
         Column("time_s", "time", "time", "median of a forward, or training step, without any marks: pass E", "seconds",
             rank=1),
@@ -82,13 +90,28 @@ _ALL = (
         _of_ledger(lambda ledger: ledger.layers_s),
     ),
     _Summed(
+        Column("launch_gaps_s", "launch gaps", "time", "time in which an accelerator waits for its host to launch the "
+            "next layer", "seconds", rank=12),
+        _of_ledger(lambda ledger: ledger.launch_gaps_s),
+    ),
+    _Summed(
         Column("glue_s", "glue", "time", "time between the layers", "seconds", rank=13),
         _of_ledger(lambda ledger: ledger.glue_s),
     ),
     _Summed(
-        Column("unexplained", "unexplained", "fraction", "time less layers and glue, signed, as a part of the forward",
-            "fraction", rank=11),
+        Column("unexplained", "unexplained", "fraction", "time less layers, launch gaps and glue, signed, as a part of "
+            "the forward", "fraction", rank=11),
         _of_ledger(lambda ledger: ledger.unexplained_share),
+    ),
+    _Summed(
+        Column("host_bound", "host-bound", "fraction", "part of the forward in which an accelerator waits for its "
+            "host: 1 − layers (pass Q) ÷ time (pass E)", "fraction", rank=9),
+        lambda _, profile: profile.host_bound,
+    ),
+    _Summed(
+        Column("graph_gain", "graph gain", "ratio", "time (pass E) ÷ that of a replay of the forward's graph (pass G)",
+            "times", rank=10),
+        lambda _, profile: profile.graph_gain,
     ),
     _Summed(Column("peak_bytes", "predicted peak", "bytes", "peak memory, predicted", "bytes", rank=15), _predicted),
     _Summed(
@@ -108,7 +131,8 @@ _ALL = (
 )  # fmt: skip
 COLUMNS: dict[str, Column] = {each.column.id: each.column for each in _ALL}
 _VALUES = {each.column.id: each.value for each in _ALL}
-_USUAL = tuple(name for name in COLUMNS if name != "protocol")
+_ACCELERATED = ("launch_gaps_s", "host_bound", "graph_gain")
+"""Columns of which a CPU has nothing: shown unasked only beside an accelerator."""
 _ALIASES = {"time": "time_s", "±": "interval", "layers": "layers_s", "glue": "glue_s"}
 
 
@@ -128,7 +152,7 @@ def profiles_table(
         raise UsageError("nothing to show: nothing was measured", code="no-results")
     if top is not None and top < 1:
         raise UsageError(f"top must be >= 1, got {top}", code="bad-top")
-    names = _USUAL if columns is None else [_known(name) for name in columns]
+    names = _usual(parts) if columns is None else [_known(name) for name in columns]
     ordered = list(parts)
     if sort is not None:
         by = _VALUES[_known(sort)]
@@ -144,6 +168,11 @@ def profiles_table(
         definitions=definitions(dict.fromkeys((*shown, PROTOCOL))),
         optional=() if columns else tuple(each.id for each in shown if each.rank > 10),  # noqa: PLR2004 see the ranks
     )
+
+
+def _usual(parts: Sequence[tuple[Part, Profile]]) -> list[str]:
+    accelerated = any(profile.device_whole is not None for _, profile in parts)
+    return [name for name in COLUMNS if name != "protocol" and (accelerated or name not in _ACCELERATED)]
 
 
 def _title(parts: Sequence[tuple[Part, Profile]]) -> str:

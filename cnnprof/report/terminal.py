@@ -134,6 +134,10 @@ class LiveParts:
         times = sorted(each.wall_ns for each in part.forwards if each.kind == "E" and not each.warm_up)
         middle = duration(times[len(times) // 2] / 1e9) if times else ""
         doing = part.status if progress is None else progress.doing
+        if number == len(self._lines):  # one that nobody planned: it confirms what the others say
+            setting = part.setting
+            name = f"{part.model} {setting.device} batch {setting.batch} {setting.dtype}"
+            self._lines.append((visible(name), "", "", ""))
         count = f"{len(times)} forward{'' if len(times) == 1 else 's'}" if times else ""
         self._lines[number] = (self._lines[number][0], doing, count, middle)
         self._bar = None if progress is None else (progress.elapsed_s, progress.of_s)

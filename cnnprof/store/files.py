@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,26 @@ def _of_part(part: Part) -> Iterator[str]:
             yield f"forwards[{index}]: {problem}"
     for each in part.temperatures:
         yield from _positive("hot_ns and cold_ns", [*each.hot_ns, *each.cold_ns])
+    yield from _of_transfers(part)
+
+
+def _of_transfers(part: Part) -> Iterator[str]:
+    overlap = part.overlap
+    several = [copy.times_ns for copy in part.copies]
+    several += [] if overlap is None else [overlap.copy_ns, overlap.compute_ns, overlap.both_ns]
+    if not all(several):
+        yield "copies or overlap without a time"
+    for copy in part.copies:
+        yield from _positive("bytes and times_ns of copies", [copy.bytes, *copy.times_ns])
+        yield from _not_below("cpu_ns of copies", copy.cpu_ns)
+    if (load := part.load) is not None:
+        yield from _not_below("load", (load.weights_bytes, load.weights_ns, load.context_ns, load.first_ns))
+    if overlap is not None:
+        times = (overlap.batches, *overlap.copy_ns, *overlap.compute_ns, *overlap.both_ns)
+        yield from _positive("batches and times of overlap", times)
+    for said in part.telemetry:
+        yield from _not_below("telemetry", (said.sm_clock_mhz, said.memory_clock_mhz, said.power_w, said.energy_j))
+        yield from _not_below("telemetry", (said.energy_s, said.energy_forwards))
 
 
 def _costs(part: Part) -> list[float]:
@@ -115,18 +135,23 @@ def _costs(part: Part) -> list[float]:
 
 def _of_forward(forward: Forward, part: Part) -> Iterator[str]:
     yield from _positive("wall_ns", [forward.wall_ns])
+    yield from _positive("device_ns", [] if forward.device_ns is None else [forward.device_ns])
     numbers = (forward.cpu_ns, forward.switches, forward.faults, forward.system_ns, forward.others, forward.attempt)
     lists = (*forward.phases_ns, *forward.marks_ns, *forward.marks_cpu_ns)
-    if any(number is not None and not 0 <= number < math.inf for number in (*numbers, *lists)):
-        yield "a number is below 0"
+    yield from _not_below("a number", (*numbers, *lists))
     if len(forward.phases_ns) not in (0, len(part.phases)):
         yield f"{len(forward.phases_ns)} times for {len(part.phases)} phases"
-    due = 2 * len(part.layers) + 1 if forward.kind == "L" else 0
+    due = 2 * len(part.layers) + 1 if forward.kind in ("L", "Q") else 0
     for marks in (forward.marks_ns, forward.marks_cpu_ns):
         if len(marks) not in (0, due):
             yield f"{len(marks)} times between marks, and {len(part.layers)} layers"
     if forward.marks_ns and set(part.marks) - set(part.costs):
         yield "nothing says what its marks cost"
+
+
+def _not_below(name: str, numbers: Iterable[float | None]) -> Iterator[str]:
+    if any(number is not None and not 0 <= number < math.inf for number in numbers):
+        yield f"{name} is below 0"
 
 
 def _positive(name: str, numbers: Sequence[float]) -> Iterator[str]:

@@ -64,7 +64,7 @@ def _layers(part: Part, profile: Profile) -> Iterator[tuple[LayerTime, dict[str,
 def _about(part: Part, profile: Profile) -> dict[str, Any]:
     setting = part.setting
     return {
-        "model": part.model, "device": setting.device, "batch": setting.batch, "dtype": setting.dtype,
+        "model": part.model, "device": setting.device, "batch": setting.batch, "dtype": setting.arithmetic,
         "layout": setting.layout, "threads": profile.threads, "mode": setting.mode, "protocol": profile.protocol,
     }  # fmt: skip
 
@@ -75,7 +75,12 @@ def _measured(time: LayerTime) -> dict[str, Any]:
         found[f"{prefix}time_s"] = None if estimate is None else estimate.median_s
     for name in ("mad_s", "low_s", "high_s", "min_s", "n", "dirty", "bimodal"):
         found[name] = None if time.time is None else getattr(time.time, name)
-    found |= {"calls": time.calls, "below_resolution": time.below_resolution, "resolution_s": time.resolution_s}
+    found |= {
+        "launch_gap_s": time.launch_gap_s,
+        "calls": time.calls,
+        "below_resolution": time.below_resolution,
+        "resolution_s": time.resolution_s,
+    }
     for name in ("hot", "cold"):
         alone = getattr(time, name)
         found[f"{name}_s"] = None if alone is None else alone.median_s

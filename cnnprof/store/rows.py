@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
 from cnnprof.model.plain import Plain, replace
 from cnnprof.model.records import decode, encode
-from cnnprof.model.run import Forward, MeasuredMemory, Part, Run, Temperature
+from cnnprof.model.run import (
+    UNMEASURED,
+    Copy,
+    Forward,
+    Load,
+    MeasuredMemory,
+    Overlap,
+    Part,
+    Run,
+    Telemetry,
+    Temperature,
+)
 from cnnprof.store.owner import Owner, is_alive
 
 T = TypeVar("T")
@@ -18,7 +29,8 @@ RUNS = "number, id, head, crc, writer, touched"
 PARTS = "key, run, number, head, crc, network, network_crc"
 RECORDS = "key, part, kind, data, crc"
 KINDS: dict[str, type[Plain]] = {
-    "forward": Forward, "warm-up": Forward, "temperature": Temperature, "memory": MeasuredMemory,
+    "forward": Forward, "warm-up": Forward, "temperature": Temperature, "memory": MeasuredMemory, "copy": Copy,
+    "load": Load, "overlap": Overlap, "telemetry": Telemetry,
 }  # fmt: skip
 """Kinds of rows in ``records``; warm-up has its own so that samples can be counted without being read."""
 Report = Callable[[str], None]
@@ -126,7 +138,7 @@ def run_head(row: RunRow) -> Run:
 
 def part_texts(part: Part) -> tuple[str, int, str, int]:
     """Return the head of a part and its network, each with its checksum; samples have rows of their own."""
-    head = replace(part, graph=None, analysis=None, forwards=(), temperatures=())
+    head = replace(part, graph=None, analysis=None, **UNMEASURED)
     network = Part(model=part.model, setting=part.setting, graph=part.graph, analysis=part.analysis)
     return *sealed(head), *sealed(network)
 
@@ -139,7 +151,14 @@ def record(part: int, measured: Plain) -> tuple[int, str, str, int]:
 def _kind(measured: Plain) -> str:
     if isinstance(measured, Forward):
         return "warm-up" if measured.warm_up else "forward"
-    return "temperature" if isinstance(measured, Temperature) else "memory"
+    return next(kind for kind, of in KINDS.items() if type(measured) is of)
+
+
+def records_of(part: Part) -> Iterator[Plain]:
+    """Yield everything measured of a part that has a row of its own."""
+    for name in UNMEASURED:
+        found = getattr(part, name)
+        yield from found if isinstance(found, tuple) else () if found is None else (found,)
 
 
 def assembled(run: RunRow, parts: Iterable[PartRow], records: Iterable[RecordRow], report: Report) -> Run:
@@ -172,14 +191,24 @@ def _part(row: PartRow, measured: Iterable[Plain], report: Report) -> Part | Non
         report(f"network of part {row.number}: {damage}; its graph and analysis are lost")
         network = part
     everything = list(measured)
-    memories = [each for each in everything if isinstance(each, MeasuredMemory)]
+
+    def of(kind: type[T]) -> tuple[T, ...]:
+        return tuple(each for each in everything if isinstance(each, kind))
+
+    def last(kind: type[T]) -> T | None:
+        return next(iter(reversed(of(kind))), None)
+
     return replace(
         part,
         graph=network.graph,
         analysis=network.analysis,
-        forwards=tuple(each for each in everything if isinstance(each, Forward)),
-        temperatures=tuple(each for each in everything if isinstance(each, Temperature)),
-        memory=memories[-1] if memories else part.memory,
+        forwards=of(Forward),
+        temperatures=of(Temperature),
+        memory=last(MeasuredMemory) or part.memory,  # version 1 kept that of a finished run here
+        copies=of(Copy),
+        load=last(Load),
+        overlap=last(Overlap),
+        telemetry=of(Telemetry),
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
-    from cnnprof.model.run import Forward, MeasuredMemory, Temperature
+    from cnnprof.model.run import Forward
 
 
 class Head(NamedTuple):
@@ -100,7 +100,7 @@ class Store:
             number = int(made.lastrowid or 0)
             for index, part in enumerate(run.parts):
                 statements.put_part(db, number, index, part)
-                statements.append(db, number, index, (*part.forwards, *part.temperatures))
+                statements.append(db, number, index, rows.records_of(part))
         return number
 
     def resume(self, run_id: str) -> RunWriter:
@@ -199,13 +199,9 @@ class RunWriter:
         """Append forwards to a part, all or none."""
         self._append(number, forwards)
 
-    def temperature(self, number: int, temperature: Temperature) -> None:
-        """Append what one layer took by itself."""
-        self._append(number, [temperature])
-
-    def memory(self, number: int, memory: MeasuredMemory) -> None:
-        """Set the measured memory of a part; the last one counts."""
-        self._append(number, [memory])
+    def record(self, number: int, record: Plain) -> None:
+        """Append anything else that was measured of a part; where a part has one of its kind only, the last counts."""
+        self._append(number, [record])
 
     def _append(self, number: int, measured: Sequence[Plain]) -> None:
         with self._transaction() as db:

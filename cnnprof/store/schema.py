@@ -41,6 +41,22 @@ UPGRADES: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX records_of_part ON records (part, kind)",
         f"PRAGMA application_id = {APPLICATION_ID}",
     ),
+    (
+        # More kinds of records: SQLite changes no check of a table that is there.
+        """CREATE TABLE records_2 (
+            key INTEGER PRIMARY KEY,
+            part INTEGER NOT NULL REFERENCES parts ON DELETE CASCADE,
+            kind TEXT NOT NULL CHECK (kind IN (
+                'forward', 'warm-up', 'temperature', 'memory', 'copy', 'load', 'overlap', 'telemetry'
+            )),
+            data TEXT NOT NULL,
+            crc INTEGER NOT NULL
+        ) STRICT""",
+        "INSERT INTO records_2 SELECT key, part, kind, data, crc FROM records",
+        "DROP TABLE records",
+        "ALTER TABLE records_2 RENAME TO records",
+        "CREATE INDEX records_of_part ON records (part, kind)",
+    ),
 )
 """Element n makes version n + 1 of version n; version 0 is an empty file."""
 

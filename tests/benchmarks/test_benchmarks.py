@@ -204,3 +204,52 @@ def test_the_benchmark_of_crashes_loses_nothing_and_tears_nothing(tmp_path):
 
     assert (6, 0, 0) == (found["kills"], found["lost"], found["torn"])
     assert 0 < found["reported"]
+
+
+# -- a GPU, or what stands for it -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def gpu(tmp_path_factory) -> list[dict[str, Any]]:
+    """What it prints twice, the second time with the run files of the first and no time for anything else."""
+    folder = tmp_path_factory.mktemp("runs")
+    command = [sys.executable, FOLDER / "gpu.py", folder, "--device", "fake", "--quick", "--json"]
+    printed = [
+        subprocess.run([*command, *more], capture_output=True, text=True, check=True).stdout
+        for more in ((), ("--minutes", "0"))
+    ]
+    return [json.loads(each) | {"files": sorted(path.name for path in folder.iterdir())} for each in printed]
+
+
+def test_it_measures_each_batch_in_each_dtype_and_keeps_the_runs(gpu):
+    first, second = gpu
+
+    assert [
+        ("lenet5", "float32", 1),
+        ("lenet5", "float32", 2),
+        ("lenet5", "bfloat16", 1),
+        ("lenet5", "bfloat16", 2),
+    ] == [(each["network"], each["arithmetic"], each["batch"]) for each in first["figures"]]
+    assert ["fake_lenet5_bfloat16.json", "fake_lenet5_float32.json"] == first["files"]
+    assert first["figures"] == second["figures"]
+    assert ([], ["break-even of lenet5"]) == (first["left"], second["left"])
+
+
+def test_a_bar_that_nothing_was_measured_for_is_neither_reached_nor_missed(gpu):
+    bars = gpu[0]["bars"]
+
+    assert [None] * 4 == [bar["reached"] for bar in bars.values()][:4]
+    assert [0.0, 1.0] == [gpu[0]["figures"][0][name] for name in ("unexplained", "memory")]
+
+
+def test_bars_are_judged_by_the_worst_figure_at_batch_64(module):
+    found = [
+        {"network": network, "batch": 64, "arithmetic": "float32", "unexplained": open_, "queued": 0.98, "memory": 1.06}
+        for network, open_ in (("vgg16", -0.04), ("resnet50", 0.02))
+    ]
+    evens = [{"confirmed": True}] * 6
+
+    bars = module("gpu").bars(found, {"h2d": 1.05, "d2h": 0.93}, evens)
+
+    assert [0.04, 0.02, 0.06, 0.07, 6] == [round(bar["worst"], 6) for bar in bars.values()]
+    assert [True, True, False, True, True] == [bar["reached"] for bar in bars.values()]

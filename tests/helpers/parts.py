@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from cnnprof.model.plain import replace
 from cnnprof.model.run import Forward, MarkCost, Part, Setting
 
 COST = MarkCost(inside_ns=100, outside_ns=1_000, inside_cpu_ns=300)
@@ -44,3 +45,23 @@ def part(times: Mapping[str, int], *, gaps=None, hidden=0, count=12, whole=None,
         "costs": {"line": COST}, "environment": QUIET, "forwards": tuple(forwards), "output_std": 1.0, "steady": True,
     }  # fmt: skip
     return Part(**(fields | more))
+
+
+def accelerated(times: Mapping[str, int], *, launch=0, queued=None, graph=None, **more) -> Part:
+    """Return a part of an accelerator, whose layers take what is longer: computing them, or launching them.
+
+    Args:
+        times: nanoseconds that each layer computes.
+        launch: nanoseconds that the host takes to launch one.
+        queued: marks of pass Q; by default the layers' times and nothing between.
+        graph: nanoseconds of a replay; by default what the layers compute.
+        more: as for ``part``.
+    """
+    found = part({name: max(time, launch) for name, time in times.items()}, **more)
+    in_turn = [replace(each, device_ns=each.wall_ns, marks_cpu_ns=(), others=0.0) for each in found.forwards]
+    own = [interval for time in times.values() for interval in (0, time)] + [0]
+    marks = tuple(own if queued is None else queued)
+    wall = sum(own) if graph is None else graph
+    ahead = forward("Q", sum(own) + launch, device_ns=sum(own), marks_ns=marks, others=0.0)
+    replayed = forward("G", wall, device_ns=wall, others=0.0)
+    return replace(found, forwards=(*in_turn, *[ahead, replayed] * (len(in_turn) // 2)))

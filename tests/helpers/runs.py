@@ -5,7 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cnnprof.model.run import Forward, MarkCost, MeasuredMemory, Part, Run, Setting, Temperature
+from cnnprof.model.plain import replace
+from cnnprof.model.run import (
+    Copy,
+    Forward,
+    Load,
+    MarkCost,
+    MeasuredMemory,
+    Overlap,
+    Part,
+    Run,
+    Setting,
+    Telemetry,
+    Temperature,
+)
 from cnnprof.store.runs import Store
 
 ID = "20261121-141502-vgg16-3f9a"
@@ -28,6 +41,26 @@ def part(model: str = "vgg16", forwards: int = 3, **changes: Any) -> Part:
         "memory": MeasuredMemory(peak_bytes=4096, by="storages"), "output_std": 0.5, "steady": True,
     }  # fmt: skip
     return Part(model=model, **(fields | changes))
+
+
+def accelerated(model: str = "vgg16", **changes: Any) -> Part:
+    """Return a part of an accelerator: every pass, copies, loading, overlap and what it says of itself."""
+    marks = {"marks_ns": (0, 3, 0, 4, 0), "device_ns": 7}
+    fields = {
+        "setting": Setting(device="cuda"),
+        "forwards": (
+            forward(9, device_ns=8), marked(9),
+            Forward(kind="Q", wall_ns=20, cpu_ns=20, **marks), Forward(kind="G", wall_ns=7, cpu_ns=7, device_ns=7),
+        ),
+        "copies": (
+            Copy(direction="h2d", memory="pinned", bytes=4096, times_ns=(5, 6), verified=True),
+            Copy(direction="d2h", memory="pageable", bytes=4096, times_ns=(8, 9), cpu_ns=(7, 7)),
+        ),
+        "load": Load(weights_bytes=4096, weights_ns=900, context_ns=None, first_ns=30),
+        "overlap": Overlap(batches=10, copy_ns=(50,), compute_ns=(70,), both_ns=(75,)),
+        "telemetry": (Telemetry(when="before", sm_clock_mhz=1980), Telemetry(when="after", throttle=("sw_power_cap",))),
+    }  # fmt: skip
+    return replace(part(model), **(fields | changes))
 
 
 def forward(wall_ns: int, **changes: Any) -> Forward:

@@ -7,14 +7,15 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from cnnprof import bindings
+from cnnprof import bindings, offload
 from cnnprof.errors import UsageError
+from cnnprof.measure.samples import samples
 from cnnprof.measure.summary import summarise
 from cnnprof.model.run import Run
 from tests.helpers.parts import part
 from tests.unit.report.samples import small
 
-bindings.bind_run(summarise)
+bindings.bind_run(summarise, samples, offload.offloads)
 
 PART = part({"conv": 40_000, "relu": 300, "fc": 20_000}, analysis=small())
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from cnnprof.devices import fake
-from cnnprof.devices.fake import FakeSubject, Script
-from cnnprof.errors import UsageError
+from cnnprof.devices.fake import FakeSubject, Moved, Script
+from cnnprof.errors import UsageError, WorkerError
 
 QUIET = {"slow_first": (), "inside_ns": 0, "outside_ns": 0}
 
@@ -95,7 +95,10 @@ def test_the_environment_is_the_scripts():
 
 @pytest.mark.parametrize(("memory_bytes", "fits"), [(511, False), (512, True)])
 def test_a_network_that_needs_more_memory_than_there_is_does_not_start(memory_bytes, fits):
-    request = {"script": {"memory_bytes": memory_bytes}, "rows": [], "peak_bytes": 512, "trains": False}
+    request = {
+        "script": {"memory_bytes": memory_bytes}, "rows": [], "peak_bytes": 512, "trains": False,
+        "weights_bytes": 0, "input_bytes": 0, "split": None,
+    }  # fmt: skip
 
     try:
         started = fake.subject(None, request).memory() == {"peak_bytes": 512, "by": "the fake device"}
@@ -103,6 +106,129 @@ def test_a_network_that_needs_more_memory_than_there_is_does_not_start(memory_by
         started = False
 
     assert fits == started
+
+
+# An accelerator
+
+
+def accelerator(*rows: tuple[str, int, int], **script: object) -> FakeSubject:
+    """Two layers of 100 and 700 ns, launched in 300 ns each, with gaps of 10."""
+    rows = rows or (("small", 0, 0), ("large", 60_000, 0))
+    return subject(*rows, **({"layer_ns": 100, "gap_ns": 10, "launch_ns": 300} | script))
+
+
+def test_without_a_time_to_launch_it_has_the_passes_of_a_cpu_and_no_clock_beside_the_hosts():
+    device = subject(layer_ns=100)
+
+    assert ("E", "L") == device.passes
+    assert "device_ns" not in device.run("E")
+
+
+def test_an_accelerator_has_all_passes_and_in_training_no_graph():
+    assert ("E", "L", "Q", "G") == accelerator().passes
+    assert ("E", "L", "Q") == accelerator(trains=True).passes
+
+
+def test_a_layer_takes_what_takes_longer_computing_it_or_launching_it():
+    found = accelerator(inside_ns=1, outside_ns=3).run("L")
+
+    assert [13, 301, 13, 701, 10] == found["marks_ns"]
+    assert (1038, 1028) == (found["wall_ns"], found["device_ns"])
+    assert "marks_cpu_ns" not in found
+
+
+def test_what_is_queued_takes_its_own_time_after_the_host_has_launched_all_of_it():
+    found = accelerator(inside_ns=1, outside_ns=3).run("Q")
+
+    assert [0, 100, 0, 700, 0] == found["marks_ns"]
+    assert 800 + 2 * 300 == found["wall_ns"]
+
+
+def test_a_replay_is_what_the_layers_take_and_a_forward_has_launches_and_gaps_besides():
+    device = accelerator(hidden_ns=7)
+
+    assert 800 == device.run("G")["wall_ns"]
+    assert (1037, 1027) == tuple(device.run("E")[name] for name in ("wall_ns", "device_ns"))
+
+
+def test_a_copy_takes_its_base_time_and_its_bytes_at_the_rate_of_the_memory():
+    device = subject(copy_ns=50, pinned_bytes_per_ns=10.0, pageable_bytes_per_ns=2.0)
+
+    found = list(device.copies([1000, 20], 3))
+
+    assert {
+        "direction": "h2d", "memory": "pinned", "bytes": 1000, "times_ns": [150] * 3, "cpu_ns": [], "verified": True,
+    } == found[0]  # fmt: skip
+    assert {"direction": "h2d", "memory": "pageable", "bytes": 1000, "times_ns": [550] * 3, "cpu_ns": [550] * 3,
+            "verified": True} == found[1]  # fmt: skip
+    assert [("d2h", "pinned", 150), ("d2h", "pageable", 550), ("h2d", "pinned", 52)] == [
+        (each["direction"], each["memory"], each["times_ns"][0]) for each in found[2:5]
+    ]
+    assert 3 * 2 * (150 + 550 + 52 + 60) == device.now_ns()
+
+
+def test_loading_is_the_context_the_weights_at_their_rate_and_the_first_forward():
+    device = FakeSubject(
+        Script(layer_ns=100, gap_ns=10, slow_first=(2.0,), context_ns=5, load_bytes_per_ns=4.0), [("a", 0, 0)],
+        peak_bytes=0, trains=False, moved=Moved(weights=1000),
+    )  # fmt: skip
+
+    assert {"weights_bytes": 1000, "weights_ns": 250, "context_ns": 5, "first_ns": None} == device.load()
+    device.run("E")
+    device.run("E")
+    assert 240 == device.load()["first_ns"]
+
+
+@pytest.mark.parametrize(("overlap", "both"), [(1.0, 120), (0.5, 145), (0.0, 170)])
+def test_of_copying_and_computing_at_once_a_part_of_the_shorter_one_is_hidden(overlap, both):
+    device = FakeSubject(
+        Script(layer_ns=100, gap_ns=10, copy_ns=20, pinned_bytes_per_ns=10.0, overlap=overlap), [("a", 0, 0)],
+        peak_bytes=0, trains=False, moved=Moved(inputs=300),
+    )  # fmt: skip
+
+    assert {
+        "batches": 10, "copy_ns": [500] * 2, "compute_ns": [1200] * 2, "both_ns": [10 * both] * 2
+    } == device.overlap(2)  # fmt: skip
+
+
+def test_nothing_is_copied_to_a_host_nor_loaded():
+    device = subject(host=True)
+
+    assert ([], None, None) == (list(device.copies([4096], 3)), device.load(), device.overlap(3))
+
+
+def test_it_says_of_itself_what_its_script_says_and_nothing_else():
+    device = subject(telemetry={"after": {"sm_clock_mhz": 1500, "throttle": []}})
+
+    assert device.telemetry("before") is None
+    assert {"when": "after", "sm_clock_mhz": 1500, "throttle": []} == device.telemetry("after")
+
+
+def test_a_device_that_is_lost_says_so():
+    with pytest.raises(WorkerError, match="the device is gone: it has fallen off the bus") as caught:
+        subject(faults={"0": "lost"}).run("E")
+
+    assert "device-lost" == caught.value.code
+
+
+def test_an_error_that_sticks_is_the_answer_to_everything_in_that_process(monkeypatch):
+    monkeypatch.setattr(fake, "_stuck", [])
+    request = {
+        "script": {},
+        "rows": [],
+        "peak_bytes": 0,
+        "trains": False,
+        "weights_bytes": 0,
+        "input_bytes": 0,
+        "split": None,
+    }
+    fake.subject(None, request)
+
+    with pytest.raises(WorkerError, match="the device failed, and takes nothing more from this process") as caught:
+        subject(faults={"0": "sticky"}).run("E")
+    assert "device-failed" == caught.value.code
+    with pytest.raises(WorkerError, match="takes nothing more"):
+        fake.subject(None, request)
 
 
 @pytest.mark.parametrize(("fault", "expected"), [("nan", "nan"), ("inf", "inf"), ("zero", "0"), ("negative", "-5")])

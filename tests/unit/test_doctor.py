@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cnnprof import doctor
 from cnnprof.__main__ import main
-from cnnprof.devices import cuda
+from cnnprof.devices.cuda import found as cuda
 
 TORCH = {"version": "2.13.0+cu126", "built_for_cuda": "12.6", "devices": None, "error": None}
 NVIDIA = {"driver": "560.35", "serves_cuda": "12.6", "devices": 1, "visible_devices": None}

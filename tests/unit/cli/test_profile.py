@@ -326,6 +326,13 @@ def test_forwards_of_the_warm_up_and_of_pass_l_are_not_in_the_median():
     assert "1.000 ms" in text
 
 
+def test_a_part_that_nobody_planned_gets_a_line_of_its_own():
+    found = Part(model="net", setting=Setting(device="cuda", batch=15), confirms=True)
+    text = drawn(["first"], (0, part(1_000_000), None), (1, found, None))
+
+    assert "net cuda batch 15 float32" in text
+
+
 @pytest.mark.parametrize("name", ["[red]\x1b]0;owned\x07", "[/]", "[link=http://x]y", "a\nb\u202ec", "\x9b2J"])
 def test_a_hostile_name_in_the_live_table_acts_nowhere(name):
     text = drawn([name], (0, part(1_000_000), Progress(doing="measuring", elapsed_s=1.0, of_s=2.0)))

@@ -9,8 +9,10 @@ import pytest
 from cnnprof.measure.dirt import crowded, dirty, waited
 
 
-def forward(wall_ns: int = 1000, cpu_ns: int = 1000, others: float | None = None) -> SimpleNamespace:
-    return SimpleNamespace(wall_ns=wall_ns, cpu_ns=cpu_ns, others=others)
+def forward(
+    wall_ns: int = 1000, cpu_ns: int = 1000, others: float | None = None, device_ns: int | None = None
+) -> SimpleNamespace:
+    return SimpleNamespace(wall_ns=wall_ns, cpu_ns=cpu_ns, others=others, device_ns=device_ns)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +21,11 @@ def forward(wall_ns: int = 1000, cpu_ns: int = 1000, others: float | None = None
 )
 def test_a_forward_of_one_thread_that_waited_for_more_than_3_percent_is_dirty(cpu_ns, expected):
     assert expected is dirty(forward(cpu_ns=cpu_ns), {"threads": 1, "cores": 2})
+
+
+@pytest.mark.parametrize(("others", "expected"), [(0.0, False), (1.05, False), (1.06, True), (None, None)])
+def test_on_an_accelerator_the_load_of_others_says_it_because_one_thread_launches_and_waits(others, expected):
+    assert expected is dirty(forward(cpu_ns=500, others=others, device_ns=900), {"threads": 8, "cores": 2})
 
 
 def test_with_one_thread_the_load_of_others_does_not_matter():

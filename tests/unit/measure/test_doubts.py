@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -215,8 +216,10 @@ def _paging(share, pages, **where):
     [
         (
             {"libc": "glibc 2.36", "allocator": {}},
-            "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1 before the command has glibc keep it, there and where you "
-            "deploy",
+            (
+                "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1 before the command has glibc keep it, there and where "
+                "you deploy"
+            ),
         ),
         ({"libc": "glibc 2.36", "allocator": {"LD_PRELOAD": "libtcmalloc.so"}}, None),
         ({"libc": None}, None),
@@ -226,8 +229,10 @@ def test_a_system_that_hands_out_memory_anew_in_each_forward(where, hint):
     assert [
         (
             "page-faults",
-            "49.0 % of the time is the system's, which hands out 65,731 pages of memory anew in each forward: the "
-            "allocator gives back what layers free",
+            (
+                "49.0 % of the time is the system's, which hands out 65,731 pages of memory anew in each forward: the "
+                "allocator gives back what layers free"
+            ),
             hint,
         )
     ] == said(_paging(0.49, 65_731, **where))
@@ -372,8 +377,8 @@ def test_marks_that_weigh():
     ] == said(found)
 
 
-def test_every_code_is_tested_here():
-    with open(__file__, encoding="utf-8") as file:  # noqa: PTH123 itself
-        text = file.read()
+def test_every_code_is_tested_here_or_beside_the_accelerators_figures():
+    here = Path(__file__)
+    text = "".join(each.read_text(encoding="utf-8") for each in (here, here.with_name("test_accelerator.py")))
 
-    assert [] == [code for code in CODES if text.count(f'"{code}"') < 1]
+    assert [] == [code for code in CODES if f'"{code}"' not in text]

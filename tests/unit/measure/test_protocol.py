@@ -58,7 +58,7 @@ def test_the_order_is_warm_up_then_passes_then_memory_then_layers_alone_then_the
 
     order = [next(iter(message)) for message in found]
     assert ["layers", *["forwards"] * 5, "steady", *["forwards"] * 2, "output_std", "memory"] == order[:11]
-    assert ["temperature", "temperature", "status"] == order[11:]
+    assert ["load", "overlap", "temperature", "temperature", "status"] == order[11:]
 
 
 def test_memory_and_the_spread_of_the_output_are_said_once():
@@ -182,7 +182,7 @@ def test_short_forwards_are_stored_in_rounds_of_twenty():
 
 def test_a_network_without_marks_runs_pass_e_only():
     device = subject()
-    device.layers = ()
+    device.passes = ("E",)
 
     assert {"E"} == set(kinds(forwards(messages(device))))
 

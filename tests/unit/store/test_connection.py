@@ -1,4 +1,4 @@
-"""The database: its version, its locks, what stands in the way. The file of version 1 stays, for later versions."""
+"""The database: its version, its locks, what stands in the way. Files of every version stay, for later ones."""
 
 from __future__ import annotations
 
@@ -11,19 +11,27 @@ from pathlib import Path
 import pytest
 
 from cnnprof.errors import StoreError
+from cnnprof.model.run import Run
 from cnnprof.store import connection, schema
+from cnnprof.store.rescue import verify
 from cnnprof.store.runs import Store
 from tests.helpers import runs
 
-VERSION_1 = Path(__file__).parent / "assets" / "version_1.sql"
-"""A store of version 1 as SQL: a run that is done, and one whose process is gone."""
+ASSETS = Path(__file__).parent / "assets"
+"""A store of each version as SQL: a run that is done, and one whose process is gone; of version 2 the first has a part
+of an accelerator."""
 
 
-def restored(path: Path) -> Path:
-    """Make the store of version 1."""
+def restored(path: Path, version: int = schema.VERSION) -> Path:
+    """Make the store of a version."""
     with closing(sqlite3.connect(path)) as db:
-        db.executescript(VERSION_1.read_text())
+        db.executescript((ASSETS / f"version_{version}.sql").read_text())
     return path
+
+
+def done(version: int) -> Run:
+    """The run that is done."""
+    return runs.run() if version == 1 else runs.run(runs.ID, runs.part(), runs.accelerated())
 
 
 def pragma(path: Path, name: str):
@@ -34,11 +42,26 @@ def pragma(path: Path, name: str):
 # Versions
 
 
-def test_a_store_of_version_1_is_read(tmp_path):
-    path = restored(tmp_path / "runs")
+VERSIONS = range(1, schema.VERSION + 1)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_store_of_every_version_is_read(tmp_path, version):
+    path = restored(tmp_path / "runs", version)
 
     with Store.open(path) as store:
         assert ["done", "interrupted"] == [store.load(run_id).status for run_id in store.ids()]
+        assert done(version) == store.load(runs.ID)
+    assert () == verify(path).findings
+
+
+def test_a_store_of_version_1_takes_what_version_2_has_more(tmp_path):
+    path = restored(tmp_path / "runs", 1)
+    run = runs.run("20261123-080000-vgg16-0001", runs.accelerated())
+
+    with Store.open(path, write=True) as store:
+        store.add(run)
+        assert run == store.load(run.id)
         assert runs.run() == store.load(runs.ID)
 
 
@@ -51,7 +74,7 @@ def test_a_new_store_is_like_that_of_its_version(tmp_path):
             return sorted(db.execute("SELECT type, name, sql FROM sqlite_schema").fetchall())
 
     assert tables(restored(tmp_path / "old")) == tables(tmp_path / "new")
-    assert (1, schema.APPLICATION_ID) == (
+    assert (2, schema.APPLICATION_ID) == (
         pragma(tmp_path / "new", "user_version"), pragma(tmp_path / "new", "application_id")
     )  # fmt: skip
 
@@ -65,14 +88,15 @@ def next_version(monkeypatch):
 
 
 @pytest.mark.parametrize("write", [True, False])
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.usefixtures("next_version")
-def test_a_store_of_version_1_becomes_one_of_the_next_version_and_keeps_its_runs(tmp_path, write):
-    path = restored(tmp_path / "runs")
+def test_a_store_of_any_version_becomes_one_of_the_next_version_and_keeps_its_runs(tmp_path, version, write):
+    path = restored(tmp_path / "runs", version)
 
     with Store.open(path, write=write) as store:
-        assert runs.run() == store.load(runs.ID)
+        assert done(version) == store.load(runs.ID)
 
-    assert 2 == pragma(path, "user_version")
+    assert 3 == pragma(path, "user_version")
 
 
 @pytest.mark.usefixtures("next_version")
@@ -97,10 +121,10 @@ def newer(path: Path) -> Path:
 def test_a_store_of_a_newer_version_is_read_and_not_written(tmp_path):
     path = newer(tmp_path / "runs")
 
-    with pytest.raises(StoreError, match=r"is of version 7, and this cnnprof writes version 1$") as caught:
+    with pytest.raises(StoreError, match=r"is of version 7, and this cnnprof writes version 2$") as caught:
         Store.open(path, write=True)
     with Store.open(path) as store:
-        assert runs.run() == store.load(runs.ID)
+        assert done(2) == store.load(runs.ID)
 
     assert ("store-newer", 2) == (caught.value.code, caught.value.exit_code)
 

@@ -98,6 +98,35 @@ def test_a_file_that_is_no_run_is_refused_with_the_place(change, expected):
     assert f"run.json is no run: {expected}" == caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        (("forwards", 1, "device_ns"), 0, "forwards[1]: device_ns must be above 0"),
+        (("forwards", 2, "marks_ns"), [1], "forwards[2]: 1 times between marks, and 2 layers"),
+        (("forwards", 3, "marks_ns"), [1] * 5, "forwards[3]: 5 times between marks, and 2 layers"),
+        (("copies", 0, "bytes"), 0, "bytes and times_ns of copies must be above 0"),
+        (("copies", 0, "times_ns"), [5, -1], "bytes and times_ns of copies must be above 0"),
+        (("copies", 0, "times_ns"), [], "copies or overlap without a time"),
+        (("copies", 1, "cpu_ns"), [-1], "cpu_ns of copies is below 0"),
+        (("load", "first_ns"), -1, "load is below 0"),
+        (("overlap", "batches"), 0, "batches and times of overlap must be above 0"),
+        (("overlap", "both_ns"), [], "copies or overlap without a time"),
+        (("telemetry", 0, "sm_clock_mhz"), -1, "telemetry is below 0"),
+        (("telemetry", 1, "energy_s"), -1, "telemetry is below 0"),
+    ],
+)
+def test_figures_of_an_accelerator_that_cannot_be_are_refused(field, value, expected):
+    run = runs.run(runs.ID, runs.accelerated())
+    data = json.loads(files.to_json(run))
+    put("parts", 0, *field, value=value)(data)
+
+    with pytest.raises(UsageError) as caught:
+        files.from_json(json.dumps(data), "run.json")
+
+    assert run == files.from_json(files.to_json(run), "run.json")
+    assert f"run.json is no run: parts[0]: {expected}" == caught.value.message
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"cnnprof/run/1"', "[" * 100_000, "9" * 10_000, "\x00"])
 def test_a_text_that_is_no_run_is_refused(text):
     with pytest.raises(UsageError, match=r"^a\.json is no run: "):

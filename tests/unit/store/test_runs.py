@@ -9,8 +9,8 @@ import pytest
 
 from cnnprof.errors import StoreError, UsageError
 from cnnprof.model.plain import replace
-from cnnprof.model.run import MeasuredMemory, Part, Setting, Temperature
-from cnnprof.store import owner, statements
+from cnnprof.model.run import UNMEASURED, MeasuredMemory, Part, Setting, Temperature
+from cnnprof.store import owner, rows, statements
 from cnnprof.store.runs import Head, Store
 from tests.helpers import runs
 
@@ -39,14 +39,35 @@ def test_a_run_written_sample_by_sample_is_put_together_in_order(store):
     writer = store.begin(runs.head(whole))
     for number in (1, 0):
         part = whole.parts[number]
-        writer.part(number, replace(part, forwards=(), temperatures=(), memory=None))
+        writer.part(number, replace(part, **UNMEASURED))
         writer.forwards(number, part.forwards[:2])
         writer.forwards(number, part.forwards[2:])
-        writer.temperature(number, part.temperatures[0])
-        writer.memory(number, part.memory)
+        for record in rows.records_of(replace(part, forwards=())):
+            writer.record(number, record)
     writer.finish("done")
 
     assert whole == store.load(runs.ID)
+
+
+def test_what_an_accelerator_was_asked_is_there_in_order_and_of_what_is_said_once_the_last_counts(store):
+    part = runs.accelerated()
+    writer = store.begin(runs.head(runs.run(runs.ID, part)))
+    writer.record(0, replace(part.load, weights_bytes=1))
+    for record in rows.records_of(replace(part, forwards=())):
+        writer.record(0, record)
+
+    found = store.load(runs.ID).parts[0]
+    assert (part.copies, part.load, part.overlap, part.telemetry) == (
+        found.copies, found.load, found.overlap, found.telemetry
+    )  # fmt: skip
+
+
+def test_a_run_of_an_accelerator_comes_out_as_it_went_in(store):
+    run = runs.run(runs.ID, runs.accelerated(), runs.part())
+
+    assert store.add(run)
+    assert run == store.load(run.id)
+    assert not store.add(run)
 
 
 def test_a_run_is_there_as_soon_as_it_began_and_runs(store):
@@ -61,7 +82,7 @@ def test_a_run_is_there_as_soon_as_it_began_and_runs(store):
 def test_a_head_is_replaced_and_the_samples_stay(store):
     writer = store.begin(runs.head(runs.run()))
     writer.forwards(0, [runs.forward(5)])
-    writer.memory(0, MeasuredMemory(peak_bytes=1, by="x"))
+    writer.record(0, MeasuredMemory(peak_bytes=1, by="x"))
 
     writer.part(0, Part(model="vgg16", setting=Setting(), status="failed", problem="it broke"))
 
@@ -81,7 +102,7 @@ def test_a_part_may_come_later(store):
 def test_the_last_memory_counts(store):
     writer = store.begin(runs.head(runs.run()))
     for size in (1, 2):
-        writer.memory(0, MeasuredMemory(peak_bytes=size, by="x"))
+        writer.record(0, MeasuredMemory(peak_bytes=size, by="x"))
 
     assert 2 == store.load(runs.ID).parts[0].memory.peak_bytes
 
@@ -90,7 +111,7 @@ def test_samples_of_a_part_that_is_not_there_are_a_mistake_of_the_caller(store):
     writer = store.begin(runs.head(runs.run()))
 
     with pytest.raises(ValueError, match=r"^there is no part 7$"):
-        writer.temperature(7, Temperature(layer="a", hot_ns=(), cold_ns=()))
+        writer.record(7, Temperature(layer="a", hot_ns=(), cold_ns=()))
 
 
 def test_an_interrupt_while_samples_are_written_leaves_none_of_them(store, monkeypatch):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnprof.devices import cuda
+from cnnprof.devices.cuda import found as cuda
 from cnnprof.errors import WorkerError
 
 TORCH = {"version": "2.13.0+cu126", "built_for_cuda": "12.6", "devices": None, "error": None}

@@ -1,0 +1,236 @@
+"""What a GPU has to show: the ledger closes, passes agree, memory and copies are as predicted, break-evens hold.
+
+    python benchmarks/gpu.py FOLDER [--device cuda] [--networks vgg16,resnet50] [--batches 1,8,64] [--budget 2]
+                             [--minutes 9] [--quick] [--json]
+
+Each network is profiled at each batch in float32, tf32 and bfloat16, in this process, and the run is written to FOLDER
+as ``cuda_vgg16_float32.json``. What lies there already is read instead, and what there is no time for is named: the
+same command again goes on. Host and device are also measured beside each other, and right beside their break-even
+batch; where the device pays always or never, all batches that were measured have to say the same.
+
+``unexplained`` is what the ledger leaves open, and ``Q / E`` the layers' own time, both as parts of a forward;
+``memory`` the measured peak as a part of the predicted one; ``G / E`` a replayed graph as a part of a forward. Copies
+out of pinned memory stand beside a plain loop of them by the host's clock. The order of placements is not measured:
+nothing runs a network on two devices yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from measuring import ROOT, described, machine, table
+
+sys.path.insert(0, str(ROOT))
+
+if TYPE_CHECKING:
+    from cnnprof.model.offload import BreakEven, Offload
+    from cnnprof.model.run import Part, Run
+
+NETWORKS = ("vgg16", "resnet50", "alexnet", "mobilenet_v2", "googlenet", "lenet5")
+ARITHMETIC = ("float32", "tf32", "bfloat16")
+CONFIRMED = 6
+LOOPED_BYTES = 2**26
+LOOPED = 20
+
+
+class Job:
+    """What is measured, as long as there is time."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.device = given.device
+        self.networks = ["lenet5"] if given.quick else given.networks.split(",")
+        self.batches = [1, 2] if given.quick else [int(each) for each in given.batches.split(",")]
+        self.budget_s = 0.2 if given.quick else given.budget
+        self.arithmetic = ARITHMETIC if given.device.startswith("cuda") else ("float32", "bfloat16")
+        self.left: list[str] = []
+        self._folder = given.folder
+        self._ends = time.monotonic() + 60 * given.minutes
+
+    def late(self, what: str) -> bool:
+        """Return whether the time is up; then what was to come is noted."""
+        if time.monotonic() < self._ends:
+            return False
+        self.left.append(what)
+        return True
+
+    def runs(self, arithmetic: str) -> list[Run]:
+        """Return a run of each network at all batches, measured now or before."""
+        found = [self._run(network, arithmetic) for network in self.networks]
+        return [run for run in found if run is not None]
+
+    def _run(self, network: str, arithmetic: str) -> Run | None:
+        from cnnprof.api.profiling import profile
+        from cnnprof.model.plain import from_json, to_json
+        from cnnprof.model.run import Run
+
+        path = self._folder / f"{self.device.partition(':')[0]}_{network}_{arithmetic}.json"
+        if path.exists():
+            return from_json(path.read_bytes(), Run)
+        if self.late(path.name):
+            return None
+        run = profile(
+            network, device=self.device, batch=self.batches, dtype=arithmetic, budget_s=self.budget_s, in_process=True
+        )
+        path.write_bytes(to_json(run))
+        return run
+
+    def break_evens(self) -> list[dict[str, Any]]:
+        """Return of each network where the device begins to pay beside the host, and whether it was so."""
+        return [self._break_even(each) for each in self.networks if not self.late(f"break-even of {each}")]
+
+    def _break_even(self, network: str) -> dict[str, Any]:
+        from cnnprof.api.profiling import profile
+
+        devices = ["cpu", self.device]
+        run = profile(network, device=devices, batch=self.batches[:2], budget_s=self.budget_s, confirm=True)
+        found = [(offload, each) for offload in run.offloads for each in offload.break_even][:1]
+        return {
+            "network": network,
+            "message": found[0][1].message if found else "not compared",
+            "confirmed": holds(*found[0]) if found else None,
+        }
+
+
+def holds(offload: Offload, met: BreakEven) -> bool | None:
+    """Return whether what was measured says as the break-even does; None where that was not measured."""
+    if met.verdict not in {"always", "never"}:
+        return met.confirmed
+    pays = [
+        way.pays
+        for batch in offload.batches
+        for route in batch.routes
+        if route.memory == met.memory
+        for way in route.ways[:1]
+    ]
+    return None if None in pays or not pays else set(pays) == {met.verdict == "always"}
+
+
+def figures(part: Part) -> dict[str, Any]:
+    """Return the figures of one network at one batch; None for what was not measured."""
+    from cnnprof.measure.summary import summarise
+
+    profile = summarise(part)
+    ledger, predicted = profile.ledger, None if part.analysis is None else part.analysis.memory.peak_bytes
+    whole = None if ledger is None else ledger.end_to_end.median_s
+    return {
+        "network": part.model,
+        "arithmetic": part.setting.arithmetic,
+        "batch": part.setting.batch,
+        "status": part.status,
+        "end_to_end_s": whole,
+        "unexplained": None if ledger is None else ledger.unexplained_share,
+        "queued": None if ledger is None or whole is None or ledger.launch_gaps_s is None else ledger.layers_s / whole,
+        "graph": None if profile.graph_gain is None else 1 / profile.graph_gain,
+        "memory": None if part.memory is None or not predicted else part.memory.peak_bytes / predicted,
+        "telemetry": [each.sm_clock_mhz for each in part.telemetry],
+        "doubts": [each.code for each in profile.doubts],
+    }
+
+
+def copied(runs: list[Run], device: str) -> dict[str, Any] | None:
+    """Return what a pinned copy takes, as a part of what it takes in a plain loop; None without such a device."""
+    if not device.startswith("cuda"):
+        return None
+    copies = [each for run in runs for part in run.parts for each in part.copies if each.bytes == LOOPED_BYTES]
+    found = {}
+    for direction in ("h2d", "d2h"):
+        pinned = [copy for copy in copies if (copy.direction, copy.memory) == (direction, "pinned")]
+        times = [each for copy in pinned for each in copy.times_ns]
+        if times:
+            found[direction] = statistics.median(times) / looped_ns(direction)
+    return found
+
+
+def looped_ns(direction: str) -> float:
+    """Return the time of a pinned copy in a loop, by the host's clock."""
+    import torch
+
+    host = torch.empty(LOOPED_BYTES, dtype=torch.uint8, pin_memory=True)
+    device = torch.empty(LOOPED_BYTES, dtype=torch.uint8, device="cuda")
+    target, source = (device, host) if direction == "h2d" else (host, device)
+    for count in (LOOPED, LOOPED):
+        torch.cuda.synchronize()
+        began = time.perf_counter_ns()
+        for _ in range(count):
+            target.copy_(source, non_blocking=True)
+        torch.cuda.synchronize()
+        taken = time.perf_counter_ns() - began
+    return taken / LOOPED
+
+
+def bars(found: list[dict[str, Any]], copies: dict[str, Any] | None, evens: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return each bar with what was reached and whether that is enough; None where it was not measured."""
+    large = [each for each in found if (each["network"], each["batch"]) in {("vgg16", 64), ("resnet50", 64)}]
+    plain = [each for each in large if each["arithmetic"] == "float32"]
+    confirmed = sum(each["confirmed"] is True for each in evens)
+    reached = {
+        "unexplained at batch 64, at most 5 %": (_worst(plain, "unexplained", 0), 0.05),
+        "Q beside E at batch 64, within 3 %": (_worst(plain, "queued", 1), 0.03),
+        "peak memory at batch 64 beside the predicted, within 5 %": (_worst(plain, "memory", 1), 0.05),
+        "pinned copies beside a plain loop, within 10 %": (
+            max((abs(each - 1) for each in (copies or {}).values()), default=None), 0.10,
+        ),
+    }  # fmt: skip
+    return {
+        name: {"worst": worst, "reached": None if worst is None else worst <= most}
+        for name, (worst, most) in reached.items()
+    } | {
+        f"break-even confirmed for at least {CONFIRMED} networks": {
+            "worst": confirmed, "reached": confirmed >= CONFIRMED if evens else None,
+        }
+    }  # fmt: skip
+
+
+def _worst(found: list[dict[str, Any]], name: str, right: float) -> float | None:
+    return max((abs(each[name] - right) for each in found if each[name] is not None), default=None)
+
+
+def printed(found: dict[str, Any]) -> list[str]:
+    """Return a row of the table."""
+    whole = "-" if found["end_to_end_s"] is None else f"{found['end_to_end_s'] * 1e3:.3f} ms"
+    names = ("unexplained", "queued", "graph", "memory")
+    shares = ["-" if found[name] is None else f"{found[name]:.1%}" for name in names]
+    return [f"{found['network']} x{found['batch']}", found["arithmetic"], found["status"], whole, *shares]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--networks", default=",".join(NETWORKS))
+    parser.add_argument("--batches", default="1,8,64")
+    parser.add_argument("--budget", type=float, default=2.0, help="seconds for each network, batch and dtype")
+    parser.add_argument("--minutes", type=float, default=9.0, help="begin nothing after them")
+    parser.add_argument("--quick", action="store_true", help="one small network, to see that all of it runs")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    where, job = machine(), Job(given)
+    runs = job.runs("float32")
+    copies, evens = copied(runs, job.device), job.break_evens()
+    for arithmetic in job.arithmetic[1:]:
+        runs += job.runs(arithmetic)
+    found = [figures(part) for run in runs for part in run.parts]
+    reached = bars(found, copies, evens)
+    result = {"machine": where, "figures": found, "copies": copies, "break_evens": evens, "bars": reached}
+    print(json.dumps(result | {"left": job.left}) if given.json else report(result, job.left))
+
+
+def report(result: dict[str, Any], left: list[str]) -> str:
+    """Return all of it as text."""
+    titles = ["network", "arithmetic", "status", "pass E", "unexplained", "Q / E", "G / E", "memory"]
+    told = {True: "reached", False: "not reached", None: "not measured"}
+    lines = [described(result["machine"]), "", table(titles, [printed(each) for each in result["figures"]]), ""]
+    lines += [f"{each['network']}: {each['message']}; confirmed: {each['confirmed']}" for each in result["break_evens"]]
+    lines += ["", *(f"{told[bar['reached']]:<12} {name}: {bar['worst']}" for name, bar in result["bars"].items())]
+    return "\n".join([*lines, *(f"left out, no time: {each}" for each in left)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""Pass M: the most bytes that torch's allocator has handed out at once in a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from cnnprof.devices.cuda.toolkit import Toolkit
+
+COUNTER = "torch.cuda.max_memory_allocated, without what torch holds between two steps"
+
+
+def peak_bytes(toolkit: Toolkit, steps: Sequence[Callable[[], Any]], held: Iterable[Any]) -> int:
+    """Return the peak of a step, workspaces of its kernels included.
+
+    What torch holds besides while nothing runs, such as the workspace of cuBLAS, is left out: it belongs to no network.
+
+    Args:
+        toolkit: with what it is measured.
+        steps: what runs.
+        held: the tensors that the network keeps between two steps: weights, buffers, inputs, an optimizer's state.
+    """
+    cuda = toolkit.cuda
+    toolkit.finish()
+    cuda.reset_peak_memory_stats()
+    besides: int = max(0, cuda.memory_allocated() - stored_bytes(held))
+    for step in steps:
+        step()
+    toolkit.finish()
+    peak: int = cuda.max_memory_allocated()
+    return peak - besides
+
+
+def stored_bytes(tensors: Iterable[Any]) -> int:
+    """Return the bytes on the GPU of some tensors, each storage once."""
+    storages = [each.untyped_storage() for each in tensors if each.is_cuda]
+    sizes: dict[int, int] = {each.data_ptr(): each.nbytes() for each in storages}
+    return sum(sizes.values())

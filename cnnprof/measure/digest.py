@@ -1,0 +1,56 @@
+"""What doubts are about, and the words that several of them use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from cnnprof.measure.samples import Samples
+from cnnprof.model.profile import Profile
+from cnnprof.model.run import Part, Pass
+
+OFTEN = 0.1
+"""Of the forwards: fewer dirty ones are left out without a word besides their number."""
+OPEN = 0.05
+"""Of the whole: what layers and glue may leave unexplained."""
+
+
+class Digest(NamedTuple):
+    """What there is to doubt."""
+
+    part: Part
+    profile: Profile
+    """Without doubts."""
+    passes: Mapping[Pass, Samples]
+    budget_s: float | None
+    interval: float
+
+    @property
+    def measured(self) -> tuple[tuple[str, Samples], ...]:
+        """The passes that there are samples of."""
+        return tuple((name, found) for name, found in self.passes.items() if found.taken)
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether it ran on a device that computes while its host goes on."""
+        return self.profile.device_whole is not None
+
+
+def percent(part: float) -> str:
+    """Return a part as hundredths."""
+    return f"{100 * part:.1f} %"
+
+
+def many(number: int, thing: str) -> str:
+    """Return a number of things."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def longer(digest: Digest) -> str:
+    """Return how to measure for longer than was asked for."""
+    return "a larger --budget" if digest.budget_s is None else f"--budget {2 * digest.budget_s:g}s"
+
+
+def larger_batch(digest: Digest) -> str:
+    """Return how to give every layer more to do than was asked for."""
+    return f"a larger batch takes longer per layer: --batch {8 * digest.part.setting.batch}"

@@ -1,0 +1,266 @@
+"""Whether a device pays beside the host: what copying costs, sums, the break-even batch, who should compute what.
+
+Plain data, in seconds; made by ``cnnprof.offload`` of what was measured.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cnnprof.model.graph import Input
+from cnnprof.model.plain import Plain
+
+Memory = Literal["pinned", "pageable"]
+Direction = Literal["h2d", "d2h"]
+
+
+class CopyFit(Plain, frozen=True, kw_only=True):
+    """What a copy of n bytes takes, ``alpha_s`` + n ÷ ``bytes_per_s``, fitted to sizes that were measured.
+
+    It says nothing of fewer bytes than ``smallest_bytes`` or of more than ``largest_bytes``.
+    """
+
+    direction: Direction
+    memory: Memory
+    alpha_s: float
+    bytes_per_s: float
+    sizes: int
+    """How many different ones it is fitted to."""
+    smallest_bytes: int
+    largest_bytes: int
+    r2: float | None
+    """Share of the variance of the measured times that it explains; None where all of them are alike."""
+    worst: float
+    """The largest (fitted − measured) ÷ measured, with its sign."""
+    worst_bytes: int
+    """At this size."""
+
+    @property
+    def half_bytes(self) -> float:
+        """Bytes at which half of the time is ``alpha_s``, and half of the bandwidth is reached."""
+        return self.alpha_s * self.bytes_per_s
+
+
+class LoadCost(Plain, frozen=True, kw_only=True):
+    """What is paid once; None: not known."""
+
+    weights_s: float | None = None
+    context_s: float | None = None
+    kernels_s: float | None = None
+    """What the first forward takes longer than a later one."""
+
+    @property
+    def known_s(self) -> float:
+        """The sum of what is known."""
+        return sum(each for each in (self.weights_s, self.context_s, self.kernels_s) if each is not None)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What is missing in that sum."""
+        parts = {"weights": self.weights_s, "context": self.context_s, "kernels": self.kernels_s}
+        return tuple(name for name, seconds in parts.items() if seconds is None)
+
+
+class Way(Plain, frozen=True, kw_only=True):
+    """The network with its inputs on their way to the device and its outputs on their way back."""
+
+    input: Literal["as is", "uint8"]
+    """``uint8``: a byte per value crosses, and the device makes floats of it, whose time is not in here."""
+    input_bytes: int
+    to_device_s: float
+    to_host_s: float
+    serial_s: float
+    """G + H2D + D2H: one after the other."""
+    overlapped_s: float
+    """max(G, H2D, D2H): while one batch is computed the next one is on its way, and so is the last one's result."""
+    load_ratio: float | None
+    """G ÷ (H2D + D2H); None where nothing crosses."""
+    pays: bool | None
+    """Whether ``serial_s`` is less than the host takes; None where the host was not measured."""
+    pays_overlapped: bool | None
+    load_batches: int | None
+    """Batches after which the gain has paid for the loading; None where there is no gain."""
+    load_batches_overlapped: int | None
+
+
+class Route(Plain, frozen=True, kw_only=True):
+    """One batch by one kind of the host's memory."""
+
+    memory: Memory
+    ways: tuple[Way, ...]
+    """The inputs as they are, and where they are floats as bytes; none where a copy's time is not known."""
+    unknown: str | None = None
+    """Why there are none."""
+    message: str | None = None
+    """Whether computing takes longer than loading, and whether the device pays, in words."""
+
+
+class LayerOffload(Plain, frozen=True, kw_only=True):
+    """One row of the table, alone on the device: its inputs go there and its outputs come back. None: not measured."""
+
+    name: str
+    host_s: float | None
+    device_s: float | None
+    """The device's own time, of pass Q where there is one."""
+    launch_s: float | None
+    """What the device waits for the host besides; None where pass L tells it no apart."""
+    in_bytes: int
+    out_bytes: int
+    to_device_s: float | None
+    to_host_s: float | None
+    pays: bool | None
+
+    @property
+    def there_s(self) -> float | None:
+        """The layer's time on the device, waiting included."""
+        return None if self.device_s is None else self.device_s + (self.launch_s or 0.0)
+
+    @property
+    def alone_s(self) -> float | None:
+        """The same with the copies there and back."""
+        parts = (self.there_s, self.to_device_s, self.to_host_s)
+        known = [each for each in parts if each is not None]
+        return sum(known) if len(known) == len(parts) else None
+
+
+class Cut(Plain, frozen=True, kw_only=True):
+    """The best run of successive layers of a chain on the device, the others on the host."""
+
+    first: str
+    last: str
+    layers: int
+    time_s: float
+    """Of all layers, and of the two copies."""
+    pays: bool
+    """Whether that is less than all layers take on the host."""
+
+
+class SplitCheck(Plain, frozen=True, kw_only=True):
+    """The cheapest assignment, run: pass E, which begins and ends on the host, with its copies and the glue."""
+
+    time_s: float
+    host_s: float
+    """All on the host, pass E."""
+    device_s: float
+    """All on the device, pass E, with the copies there and back."""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether splitting takes less than either, as it should."""
+        return self.time_s < min(self.host_s, self.device_s)
+
+
+class Placement(Plain, frozen=True, kw_only=True):
+    """The cheapest assignment of each layer to host or device. Sums of layers' times and copies, without the glue."""
+
+    method: Literal["chain", "graph"]
+    """By dynamic programming on a chain, by a minimum cut on a graph."""
+    memory: Memory
+    time_s: float
+    copies_s: float
+    """Of these, copies."""
+    on_device: tuple[str, ...]
+    all_host_s: float
+    all_device_s: float
+    runner_up_s: float
+    """The cheapest assignment that differs in one layer or more."""
+    runner_up_on_device: tuple[str, ...]
+    untimed: tuple[str, ...] = ()
+    """Layers with a time on neither side, taken to cost nothing on both."""
+    cut: Cut | None = None
+    """Of a chain."""
+    run: SplitCheck | None = None
+    """What it takes; None: it was not run."""
+
+    @property
+    def gain_over_host(self) -> float:
+        """How many times as long all layers take on the host."""
+        return self.all_host_s / self.time_s
+
+    @property
+    def gain_over_device(self) -> float:
+        """How many times as long all layers take on the device."""
+        return self.all_device_s / self.time_s
+
+
+class AtBatch(Plain, frozen=True, kw_only=True):
+    """Host and device at one batch."""
+
+    batch: int
+    host_s: float | None
+    """C: pass E on the host."""
+    device_s: float | None
+    """G: pass E on the device, data there already."""
+    output_bytes: int
+    load: LoadCost | None
+    routes: tuple[Route, ...]
+    fits: tuple[CopyFit, ...] = ()
+    overlap: float | None = None
+    """Of what two buffers could hide, the part that they did: (copy + compute − both) ÷ min(copy, compute)."""
+    layers: tuple[LayerOffload, ...] = ()
+    placement: Placement | None = None
+    unplaced: str | None = None
+    """Why there is no placement."""
+
+
+class Line(Plain, frozen=True, kw_only=True):
+    """``base_s`` + ``per_sample_s`` · batch."""
+
+    base_s: float
+    per_sample_s: float
+
+
+class Check(Plain, frozen=True, kw_only=True):
+    """A whole batch right beside a break-even, measured."""
+
+    batch: int
+    host_s: float
+    device_s: float
+    """With the copies."""
+    expected: bool
+    """Whether the device should pay there."""
+
+    @property
+    def pays(self) -> bool:
+        """Whether it does."""
+        return self.device_s < self.host_s
+
+
+class BreakEven(Plain, frozen=True, kw_only=True):
+    """From which batch on a device pays, copies one after the other: where C = G + X, by lines through samples."""
+
+    memory: Memory
+    verdict: Literal["from", "up to", "always", "never", "unknown"]
+    batch: float | None = None
+    """b*; None where lines do not meet above batch 1."""
+    low: float | None = None
+    high: float | None = None
+    """95 % interval by bootstrap; ``high`` None: they may never meet, or where there is no ``batch``."""
+    batches: tuple[int, ...] = ()
+    """What the lines go through."""
+    host: Line | None = None
+    device: Line | None = None
+    copies: Line | None = None
+    message: str
+    hint: str | None = None
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def confirmed(self) -> bool | None:
+        """Whether the device pays on one side of b* and not on the other; None where not both were measured."""
+        if len(self.checks) < 2:  # noqa: PLR2004 both
+            return None
+        return all(each.pays == each.expected for each in self.checks)
+
+
+class Offload(Plain, frozen=True, kw_only=True):
+    """One network, on a host and on one other device, at every batch that both were measured at."""
+
+    model: str
+    dtype: str
+    mode: Literal["inference", "training"]
+    inputs: tuple[Input, ...]
+    host: str
+    device: str
+    batches: tuple[AtBatch, ...]
+    break_even: tuple[BreakEven, ...] = ()

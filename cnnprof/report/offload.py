@@ -1,0 +1,317 @@
+"""Whether a device pays beside the host, as tables: per batch, from which batch on, per layer, placement, copies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from cnnprof.report.base import Column, Line, Table, Value
+from cnnprof.report.describe import definitions, many
+from cnnprof.units import count, duration, percent, ratio
+
+if TYPE_CHECKING:
+    from cnnprof.model.offload import AtBatch, BreakEven, CopyFit, LayerOffload, Offload, Placement, Route, Way
+
+SENTENCE = "the GPU is useful only if computation time exceeds loading time"
+"""As the course decks have it."""
+_GIGA = 1e9
+_NAMED = 3
+
+_BATCHES = (
+    Column("batch", "batch", "count", "samples per forward", "samples", rank=0),
+    Column("memory", "memory", "text", "of the host: pinned, which the device reads by itself, or pageable, which the "
+        "CPU copies over first", rank=4),
+    Column("input", "input", "text", "as is, or uint8: a byte per value crosses, and the device makes floats of it, "
+        "which is not timed here", rank=5),
+    Column("host_s", "host", "time", "median of the whole on the host, pass E: C", "seconds", rank=1),
+    Column("device_s", "device", "time", "median of the whole on the device, its data there already, pass E: G",
+        "seconds", rank=2),
+    Column("to_device_s", "to device", "time", "copying the inputs there: H2D", "seconds", rank=8),
+    Column("to_host_s", "to host", "time", "copying the outputs back: D2H", "seconds", rank=9),
+    Column("serial_s", "in turn", "time", "G + H2D + D2H", "seconds", rank=6),
+    Column("overlapped_s", "at once", "time", "max(G, H2D, D2H): while one batch is computed, the next one is copied "
+        "there and the last one's result back", "seconds", rank=7),
+    Column("load_ratio", "computing ÷ loading", "ratio", "G ÷ (H2D + D2H): below 1 it is loading-bound", rank=10),
+    Column("pays", "pays", "text", "whether in turn is less than the host", rank=3),
+    Column("pays_overlapped", "pays at once", "text", "whether at once is less than the host", rank=11),
+    Column("load_s", "paid once", "time", "weights to the device, its context, what the first forward takes longer: W; "
+        "of what is known", "seconds", rank=12),
+    Column("load_batches", "batches for it", "count", "the least N with W/N + in turn < host", "batches", rank=13),
+)  # fmt: skip
+_BREAK_EVEN = (
+    Column("memory", "memory", "text", "of the host", rank=0),
+    Column("verdict", "it pays", "text", "from a batch on, up to one, always, never; copies in turn", rank=1),
+    Column("batch", "break-even", "ratio", "b* = (g0 + x0 − c0) ÷ (c1 − g1 − x1), of lines through the batches that "
+        "were measured, by least squares of relative residuals", "samples", rank=2),
+    Column("low", "from", "ratio", "lower end of its 95 % interval by bootstrap", "samples", rank=3),
+    Column("high", "to", "ratio", "upper end; – where the lines may never meet", "samples", rank=4),
+    Column("host_line", "host", "text", "c0 + c1 · batch", rank=5),
+    Column("device_line", "device", "text", "g0 + g1 · batch", rank=6),
+    Column("copies_line", "copies", "text", "x0 + x1 · batch", rank=7),
+    Column("confirmed", "confirmed", "text", "whether it held at the batches beside it, measured by --confirm", rank=8),
+)  # fmt: skip
+_LAYERS = (
+    Column("name", "layer", "text", rank=0),
+    Column("host_s", "host", "time", "time in the network on the host: C", "seconds", "sum", 1),
+    Column("device_s", "device", "time", "the device's own time, of pass Q where there is one", "seconds", "sum", 2),
+    Column("launch_s", "launch gap", "time", "what the device waits for the host besides", "seconds", "sum", 6),
+    Column("to_device_s", "to device", "time", "copying what it reads there", "seconds", rank=3),
+    Column("to_host_s", "to host", "time", "copying what it makes back", "seconds", rank=4),
+    Column("pays", "pays alone", "text", "whether device + launch gap + both copies is less than the host", rank=5),
+)  # fmt: skip
+_PLACEMENTS = (
+    Column("batch", "batch", "count", "samples per forward", "samples", rank=0),
+    Column("assignment", "assignment", "text", "cheapest: of all there are; runner-up: the cheapest that differs; best "
+        "cut: the best run of successive layers on the device", rank=1),
+    Column("time_s", "time", "time", "of all layers and copies, without what is between layers", "seconds", rank=2),
+    Column("speedup", "× cheapest", "ratio", "how many times as long as the cheapest", rank=4),
+    Column("device_layers", "on the device", "count", "layers on the device", "layers", rank=3),
+    Column("where", "which", "text", "the layers on the device, in their order", rank=5),
+)  # fmt: skip
+_FITS = (
+    Column("memory", "memory", "text", "of the host", rank=0),
+    Column("direction", "copy", "text", "h2d: to the device; d2h: to the host", rank=1),
+    Column("alpha_s", "α", "time", "what a copy of no bytes would take", "seconds", rank=2),
+    Column("gigabytes_per_s", "GB/s", "ratio", "β: bytes per further second", "billions of bytes per second", rank=3),
+    Column("half_bytes", "half at", "bytes", "α·β: bytes at which half of β is reached", "bytes", rank=4),
+    Column("r2", "R²", "ratio", "share of the variance of the times that the line explains", rank=6),
+    Column("worst", "worst", "fraction", "the largest (fitted − measured) ÷ measured", "fraction", rank=5),
+    Column("worst_bytes", "at", "bytes", "the size of that one", "bytes", rank=7),
+    Column("smallest_bytes", "from", "bytes", "the smallest size measured: below it the line says nothing", "bytes",
+        rank=8),
+    Column("largest_bytes", "to", "bytes", "the largest one: above it neither", "bytes", rank=9),
+)  # fmt: skip
+
+
+def offload_tables(found: Offload) -> Iterator[Table]:
+    """Yield the tables of one network on a host and on one other device."""
+    yield _batches(found)
+    if found.break_even:
+        yield _break_even(found)
+    layered = [each for each in found.batches if each.layers]
+    if layered:
+        yield _layers(found, layered[-1])
+        yield _placements(found, layered)
+    if any(each.fits for each in found.batches):
+        yield _fits(found)
+
+
+def _title(found: Offload) -> str:
+    step = ", a training step" if found.mode == "training" else ""
+    return f"{found.model}, {found.dtype}{step}: {found.device} beside {found.host}"
+
+
+def _yes(value: bool | None) -> Value:  # noqa: FBT001 a value, no option
+    return None if value is None else "yes" if value else "no"
+
+
+# Batches
+
+
+def _batches(found: Offload) -> Table:
+    lines = [line for each in found.batches for line in _lines(each)]
+    return Table(
+        id="offload",
+        title=_title(found),
+        columns=_BATCHES,
+        lines=tuple(lines),
+        notes=tuple(_notes(found)),
+        definitions=definitions(_BATCHES),
+    )
+
+
+def _lines(batch: AtBatch) -> Iterator[Line]:
+    ways = [(route, way) for route in batch.routes for way in route.ways]
+    for route, way in ways:
+        yield _line(batch, route, way)
+    if not ways:
+        yield Line((batch.batch, None, None, batch.host_s, batch.device_s, *(None,) * 9))
+
+
+def _line(batch: AtBatch, route: Route, way: Way) -> Line:
+    load = batch.load
+    return Line((
+        batch.batch, route.memory, way.input, batch.host_s, batch.device_s, way.to_device_s, way.to_host_s,
+        way.serial_s, way.overlapped_s, way.load_ratio, _yes(way.pays), _yes(way.pays_overlapped),
+        None if load is None or len(load.unknown) == _NAMED else load.known_s, way.load_batches,
+    ))  # fmt: skip
+
+
+def _notes(found: Offload) -> Iterator[str]:
+    said = [(each, route) for each in found.batches for route in each.routes[:1] if route.message is not None]
+    if said:
+        yield f'"{SENTENCE}", in {said[0][1].memory} memory, which all below is with:'
+        yield from (f"batch {each.batch:,}: {route.message}" for each, route in said)
+    elif not any(each.fits for each in found.batches):
+        yield f"no copies were measured on {found.device}: whether it pays with them is not known"
+    for each in found.batches:
+        yield from (f"batch {each.batch:,}, {route.memory}: {route.unknown}" for route in each.routes if route.unknown)
+    unknown = sorted({name for each in found.batches if each.load is not None for name in each.load.unknown})
+    if unknown:
+        yield f"paid once, not known and not in the sum: {', '.join(unknown)}"
+    hidden = [(each.overlap, each.batch) for each in found.batches if each.overlap is not None]
+    overlaps = [f"{percent(part)} at batch {batch:,}" for part, batch in hidden]
+    if overlaps:
+        yield f"of what copies and computing at once can hide, they did hide {', '.join(overlaps)}"
+
+
+# Break-even
+
+
+def _break_even(found: Offload) -> Table:
+    return Table(
+        id="break_even",
+        title=f"{_title(found)}, break-even batch",
+        columns=_BREAK_EVEN,
+        lines=tuple(map(_met, found.break_even)),
+        notes=tuple(note for each in found.break_even for note in _met_notes(each)),
+        definitions=definitions(_BREAK_EVEN),
+    )
+
+
+def _met(found: BreakEven) -> Line:
+    lines = [
+        None if each is None else f"{duration(each.base_s)} + {duration(each.per_sample_s)} · batch"
+        for each in (found.host, found.device, found.copies)
+    ]
+    verdict = "?" if found.verdict == "unknown" else found.verdict
+    return Line((found.memory, verdict, found.batch, found.low, found.high, *lines, _yes(found.confirmed)))
+
+
+def _met_notes(found: BreakEven) -> Iterator[str]:
+    yield f"{found.memory}: {found.message}{'' if found.hint is None else f': {found.hint}'}"
+    for each in found.checks:
+        verb = "pays" if each.pays else "does not pay"
+        agrees = "as expected" if each.pays == each.expected else "not as expected"
+        yield (
+            f"{found.memory}: measured at batch {each.batch:,}, it {verb}, {agrees}: {duration(each.device_s)} with "
+            f"its copies, {duration(each.host_s)} on the host"
+        )
+
+
+# Layers
+
+
+def _layers(found: Offload, batch: AtBatch) -> Table:
+    lines = tuple(map(_layer, batch.layers))
+    columns = _LAYERS if any(each.launch_s is not None for each in batch.layers) else _without(_LAYERS, "launch_s")
+    if columns is not _LAYERS:
+        lines = tuple(line._replace(cells=(*line.cells[:3], *line.cells[4:])) for line in lines)
+    pays = [each.name for each in batch.layers if each.pays]
+    others = [f"{each.batch:,}" for each in found.batches if each.layers and each is not batch]
+    notes = [f"alone on the device {many(len(pays), 'layer')} of {len(batch.layers)} would pay{_listed(pays)}"]
+    if others:
+        notes.append(f"the largest batch; JSON has the layers at batch {', '.join(others)} too")
+    return Table(
+        id="offload_layers",
+        title=f"{_title(found)}, each layer alone on the device, batch {batch.batch:,}",
+        columns=columns,
+        lines=lines,
+        notes=tuple(notes),
+        definitions=definitions(columns),
+    )
+
+
+def _without(columns: Sequence[Column], name: str) -> tuple[Column, ...]:
+    return tuple(each for each in columns if each.id != name)
+
+
+def _layer(each: LayerOffload) -> Line:
+    return Line((
+        each.name, each.host_s, each.device_s, each.launch_s, each.to_device_s, each.to_host_s, _yes(each.pays),
+    ))  # fmt: skip
+
+
+def _listed(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    return f": {', '.join(names[:_NAMED])}{', …' if len(names) > _NAMED else ''}"
+
+
+# Placement
+
+
+def _placements(found: Offload, batches: Sequence[AtBatch]) -> Table:
+    lines = [line for each in batches if each.placement is not None for line in _placed(each, each.placement)]
+    return Table(
+        id="placement",
+        title=f"{_title(found)}, who should compute what",
+        columns=_PLACEMENTS,
+        lines=tuple(lines),
+        notes=tuple(note for each in batches for note in _placed_notes(each)),
+        definitions=definitions(_PLACEMENTS),
+    )
+
+
+def _placed(batch: AtBatch, found: Placement) -> Iterator[Line]:
+    names = tuple(each.name for each in batch.layers)
+    for title, time, there in (
+        ("cheapest", found.time_s, found.on_device),
+        ("runner-up", found.runner_up_s, found.runner_up_on_device),
+        ("all on the host", found.all_host_s, ()),
+        ("all on the device", found.all_device_s, names),
+    ):
+        yield Line((batch.batch, title, time, time / found.time_s, len(there), runs(names, there)))
+    if (cut := found.cut) is not None:
+        which = cut.first if cut.layers == 1 else f"{cut.first} … {cut.last}"
+        yield Line((batch.batch, "best cut", cut.time_s, cut.time_s / found.time_s, cut.layers, which))
+
+
+def runs(names: Sequence[str], chosen: Sequence[str]) -> str:
+    """Return which of the names are chosen, a run of successive ones by its first and last."""
+    wanted = set(chosen)
+    found = [list(run) for there, run in groupby(names, lambda name: name in wanted) if there]
+    return ", ".join(run[0] if len(run) == 1 else f"{run[0]} … {run[-1]}" for run in found) or "none"
+
+
+def _placed_notes(batch: AtBatch) -> Iterator[str]:
+    found = batch.placement
+    if found is None:
+        yield f"batch {batch.batch:,}: no placement: {batch.unplaced}"
+        return
+    yield f"batch {batch.batch:,}: {_best(found, len(batch.layers))}"
+    if (ran := found.run) is not None:
+        yield (
+            f"batch {batch.batch:,}: run like that, it takes {duration(ran.time_s)}, with its copies and what is "
+            f"between layers; {duration(ran.host_s)} all on the host, {duration(ran.device_s)} all on the device with "
+            f"its copies: {'confirmed' if ran.confirmed else 'not confirmed'}"
+        )
+    if found.untimed:
+        yield (
+            f"batch {batch.batch:,}: {count(len(found.untimed))} without a time on either side, taken to cost nothing"
+            f"{_listed(found.untimed)}"
+        )
+
+
+def _best(found: Placement, layers: int) -> str:
+    if not found.on_device:
+        return f"all on the host is cheapest; all on the device takes {ratio(found.gain_over_device)} times as long"
+    copied = f"{duration(found.copies_s)} of it are copies ({found.memory})"
+    here = f"{ratio(found.gain_over_host)} times as fast as all on the host"
+    if len(found.on_device) == layers:
+        return f"all on the device is cheapest, {here}; {copied}"
+    there = f"{ratio(found.gain_over_device)} times as fast as all on the device"
+    return f"the cheapest assignment is {here} and {there}; {copied}"
+
+
+# Copies
+
+
+def _fits(found: Offload) -> Table:
+    """Return the lines of the largest batch: every batch measures them anew."""
+    batch = next(each for each in reversed(found.batches) if each.fits)
+    return Table(
+        id="copy_lines",
+        title=f"{_title(found)}, copies: T(n) = α + n/β, batch {batch.batch:,}",
+        columns=_FITS,
+        lines=tuple(map(_fitted, batch.fits)),
+        definitions=definitions(_FITS),
+    )
+
+
+def _fitted(fit: CopyFit) -> Line:
+    return Line((
+        fit.memory, fit.direction, fit.alpha_s, fit.bytes_per_s / _GIGA, round(fit.half_bytes), fit.r2, fit.worst,
+        fit.worst_bytes, fit.smallest_bytes, fit.largest_bytes,
+    ))  # fmt: skip

@@ -1,0 +1,195 @@
+"""Whether a device pays, as tables: what is said, what is left out, what is not known."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import pytest
+
+from cnnprof.model.plain import replace
+from cnnprof.model.run import Copy, Load, Overlap, Part, Split
+from cnnprof.offload import offloads
+from cnnprof.report import FORMATS, render
+from cnnprof.report.base import Report, Table
+from cnnprof.report.notebook import report_to_html
+from cnnprof.report.offload import runs
+from cnnprof.report.profile import profile_report
+from tests.helpers.pairs import NAMES, copies, measured, sides
+
+HOST = (40_000, 3_000, 1_000, 6_000)
+DEVICE = (4_000, 1_000, 500, 1_500)
+
+
+def of(*parts: Part) -> Report:
+    found = measured(*parts)
+    return profile_report([(part, profile) for part, profile, _ in found], offloads=offloads(found))
+
+
+def table(report: Report, name: str) -> Table:
+    return next(each for each in report.extra if each.id == name)
+
+
+def records(found: Table) -> list[dict[str, object]]:
+    ids = [column.id for column in found.columns]
+    return [dict(zip(ids, line.cells, strict=True)) for line in found.lines]
+
+
+def test_the_tables_are_these():
+    assert ["offload", "break_even", "offload_layers", "placement", "copy_lines"] == [
+        each.id for each in of(*sides(HOST, DEVICE)).extra
+    ]
+
+
+def test_a_line_has_a_batch_by_one_memory_and_one_kind_of_input():
+    first, *others = records(table(of(*sides(HOST, DEVICE)), "offload"))
+
+    assert (1, "pinned", "as is", "yes", "yes", None, None) == tuple(
+        first[name] for name in ("batch", "memory", "input", "pays", "pays_overlapped", "load_s", "load_batches")
+    )
+    assert [("pinned", "uint8"), ("pageable", "as is"), ("pageable", "uint8")] == [
+        (each["memory"], each["input"]) for each in others
+    ]
+
+
+def test_without_copies_there_is_a_line_of_times_and_a_word_that_the_rest_is_not_known():
+    report = of(*sides(HOST, DEVICE, copies=()))
+
+    (line,) = records(table(report, "offload"))
+    assert (pytest.approx(50e-6), pytest.approx(7e-6), None, None) == (
+        line["host_s"], line["device_s"], line["pays"], line["serial_s"]
+    )  # fmt: skip
+    assert ("no copies were measured on cuda: whether it pays with them is not known",) == table(
+        report, "offload"
+    ).notes
+    assert ["offload", "offload_layers", "placement"] == [each.id for each in report.extra]
+    assert ("batch 1: no placement: no copies were measured",) == table(report, "placement").notes
+
+
+def test_what_is_not_known_of_loading_and_what_was_hidden_are_said():
+    both = Overlap(batches=10, copy_ns=(30_000,), compute_ns=(80_000,), both_ns=(95_000,))
+    report = of(*sides(HOST, DEVICE, load=Load(weights_bytes=9, weights_ns=5_000), overlap=both))
+
+    notes = table(report, "offload").notes
+    assert "paid once, not known and not in the sum: context, kernels" in notes
+    assert "of what copies and computing at once can hide, they did hide 50.0 % at batch 1" in notes
+    assert 5e-6 == records(table(report, "offload"))[0]["load_s"]
+
+
+def test_nothing_known_of_loading_is_no_zero():
+    assert records(table(of(*sides(HOST, DEVICE, load=Load(weights_bytes=9))), "offload"))[0]["load_s"] is None
+
+
+def test_a_copy_that_nobody_can_tell_is_said():
+    report = of(*sides(HOST, DEVICE, copies=copies([1024, 4096])))
+
+    assert (
+        "batch 1, pinned: an input to the device has a size beyond those that were measured"
+        in table(report, "offload").notes
+    )
+
+
+def test_layers_have_a_launch_gap_only_where_one_was_measured():
+    assert ["name", "host_s", "device_s", "to_device_s", "to_host_s", "pays"] == [
+        column.id for column in table(of(*sides(HOST, DEVICE)), "offload_layers").columns
+    ]
+    assert ["yes", "no", "no", "yes"] == table(of(*sides(HOST, DEVICE)), "offload_layers").cells("pays")
+
+
+def test_layers_are_of_the_largest_batch_and_placements_of_every_one():
+    report = of(*sides(HOST, DEVICE), *sides(HOST, DEVICE, batch=2))
+
+    assert table(report, "offload_layers").title.endswith("batch 2")
+    assert "the largest batch; JSON has the layers at batch 1 too" in table(report, "offload_layers").notes
+    assert [1] * 5 + [2] * 5 == table(report, "placement").cells("batch")
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        (DEVICE, "all on the device is cheapest, 5.393 times as fast as all on the host; 2.272 µs of it are copies"),
+        ((90_000,) * 4, "all on the host is cheapest; all on the device takes 7.245 times as long"),
+        (
+            (4_000, 1_000, 500, 90_000),
+            "the cheapest assignment is 3.504 times as fast as all on the host and 6.853 times as fast as all on",
+        ),
+    ],
+)
+def test_the_cheapest_placement_in_words(device, said):
+    (note,) = table(of(*sides(HOST, device)), "placement").notes
+
+    assert note.startswith(f"batch 1: {said}")
+
+
+@pytest.mark.parametrize(("whole", "said"), [(8_000, "confirmed"), (9_500, "not confirmed")])
+def test_a_placement_that_was_run_says_whether_it_holds(whole, said):
+    """All on the device take 9.272 µs with their copies."""
+    host, device = sides(HOST, DEVICE)
+    ran = replace(
+        device, split=Split(on_device=NAMES), layers=(), copies=(),
+        forwards=tuple(replace(each, wall_ns=whole) for each in device.forwards if each.kind == "E"),
+    )  # fmt: skip
+
+    report = of(host, device, ran)
+    _, note = table(report, "placement").notes
+    assert note.endswith(f"50.00 µs all on the host, 9.272 µs all on the device with its copies: {said}")
+    assert ["cpu", "cuda", "cuda and host"] == report.main.cells("device")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [((), "none"), (NAMES, "conv2d … linear"), (("relu",), "relu"), (("conv2d", "flatten", "linear"),
+        "conv2d, flatten … linear")],
+)  # fmt: skip
+def test_layers_in_a_row_are_named_by_the_first_and_the_last(chosen, expected):
+    assert expected == runs(NAMES, chosen)
+
+
+def test_a_line_that_copies_follow_is_shown_with_its_range():
+    bent = Copy(direction="h2d", memory="pinned", bytes=500, times_ns=(3_000,))
+    host, device = sides(HOST, DEVICE)
+    found = records(table(of(host, replace(device, copies=(*copies(), bent))), "copy_lines"))
+
+    assert [("pinned", "h2d"), ("pinned", "d2h"), ("pageable", "h2d"), ("pageable", "d2h")] == [
+        (each["memory"], each["direction"]) for each in found
+    ]
+    assert (500, 16, 16_384) == tuple(found[0][name] for name in ("worst_bytes", "smallest_bytes", "largest_bytes"))
+    assert found[0]["worst"] < -0.4
+    assert pytest.approx((1e-6, 1.0)) == (found[1]["alpha_s"], found[1]["gigabytes_per_s"])
+
+
+def test_a_name_in_a_network_cannot_act_in_any_format():
+    bad = "\x1b[2J<script>=1+1"
+    host, device = (replace(each, model=bad) for each in sides(HOST, DEVICE))
+    report = of(host, device)
+
+    for name in FORMATS.keys() - {"csv"}:  # a CSV file has exact names in the main table; below it they are shown
+        text = render(report, name)
+        assert "\x1b" not in text
+        assert "pays" in text
+    assert "\x1b" not in "".join(line for line in render(report, "csv").splitlines() if line.startswith("#"))
+    assert "<script>" not in report_to_html(report)
+
+
+def test_json_has_every_batch_and_what_follows():
+    text = render(of(*sides(HOST, DEVICE), *sides(HOST, DEVICE, batch=2)), "json")
+
+    (found,) = json.loads(text)["offloads"]
+    assert [1, 2] == [each["batch"] for each in found["batches"]]
+    assert [None, None] == [each["confirmed"] for each in found["break_even"]]
+    assert pytest.approx(50 / 9.272) == found["batches"][0]["placement"]["gain_over_host"]
+    assert pytest.approx(1000.0) == found["batches"][0]["fits"][0]["half_bytes"]
+
+
+def test_csv_has_every_table_below_the_main_one_as_comments():
+    lines = render(of(*sides(HOST, DEVICE)), "csv").splitlines()
+
+    titles = [line for line in lines if line.startswith("# table") and "beside" in line]
+    assert 5 == len(titles)
+    assert all(after.startswith(("# line", "# note")) for line, after in pairwise(lines) if line in titles)
+
+
+def test_one_part_alone_has_no_such_tables():
+    host, _ = sides(HOST, DEVICE)
+
+    assert [] == [each.id for each in of(host).extra if each.id in ("offload", "placement")]
