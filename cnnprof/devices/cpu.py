@@ -120,7 +120,7 @@ class CpuSubject:
             enter()
             leave()
         inside, inside_cpu = (statistics.median(_pairs(marks)) for marks in (clocks.wall, clocks.cpu))
-        added = (statistics.median(dressed) - statistics.median(bare)) / idle.layers
+        added = (_undisturbed(dressed) - _undisturbed(bare)) / idle.layers
         return {"inside_ns": inside, "outside_ns": max(0.0, added - inside), "inside_cpu_ns": inside_cpu}
 
     def run(self, kind: str) -> dict[str, Any]:
@@ -219,6 +219,14 @@ def _keep_freed_memory() -> None:
     if mallopt is not None:  # not every C library has it
         mallopt(_M_TRIM_THRESHOLD, -1)
         mallopt(_M_MMAP_MAX, 0)
+
+
+def _undisturbed(times: Sequence[int]) -> int:
+    """Return the time a tenth from the fast end: what was interrupted lies at the other one.
+
+    Measured beside busy processes: eight medians of the cost of a mark lie from -0.1 to 3.3 µs, these from 1.9 to 2.2.
+    """
+    return sorted(times)[len(times) // 10]
 
 
 def _wall_ns(run: Callable[[], Any]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from cnnprof.measure.protocol import MOST_FORWARDS
 from cnnprof.measure.samples import Samples
 from cnnprof.model.profile import Profile
 from cnnprof.model.run import Part, Pass
@@ -48,6 +49,8 @@ def many(number: int, thing: str) -> str:
 
 def longer(digest: Digest) -> str:
     """Return how to measure for longer than was asked for."""
+    if any(found.taken >= MOST_FORWARDS for _, found in digest.measured):
+        return "a quieter machine: no more forwards than these are taken, whatever the budget"
     return "a larger --budget" if digest.budget_s is None else f"--budget {2 * digest.budget_s:g}s"
 
 

@@ -13,7 +13,7 @@ from cnnprof.measure.digest import OFTEN, OPEN, Digest, larger_batch, longer, ma
 from cnnprof.measure.protocol import FEWEST_CLEAN, MOST_FORWARDS
 from cnnprof.measure.samples import Samples
 from cnnprof.measure.statistics import median
-from cnnprof.model.profile import Doubt, Estimate, LayerTime
+from cnnprof.model.profile import Doubt, Estimate, LayerTime, Ledger
 
 HEAVY = 0.08
 """Of the whole: what marks may cost; measured, they cost 0 to 2 % of large networks and to 8 % of MobileNetV2."""
@@ -173,13 +173,9 @@ def _wide(digest: Digest) -> Doubt | None:
     if found is None or found.n < FEWEST_CLEAN or found.interval is None or found.interval <= digest.interval:
         return None
     message = f"the whole is known to ± {percent(found.interval)}, and ± {percent(digest.interval)} was asked for"
-    if found.n + found.dirty >= MOST_FORWARDS:
-        return Doubt(
-            code="interval-wide",
-            message=f"{message}: {found.n} forwards differ too much",
-            hint="more time would not help; a quieter machine does",
-        )
-    return Doubt(code="interval-wide", message=f"{message}: the budget ended first", hint=longer(digest))
+    capped = found.n + found.dirty >= MOST_FORWARDS
+    why = f"{found.n} forwards differ too much" if capped else "the budget ended first"
+    return Doubt(code="interval-wide", message=f"{message}: {why}", hint=longer(digest))
 
 
 def _not_steady(digest: Digest) -> Doubt | None:
@@ -235,7 +231,7 @@ def _resolution(digest: Digest) -> Doubt | None:
 
 def _open(digest: Digest) -> Doubt | None:
     ledger = digest.profile.ledger
-    if ledger is None or abs(ledger.unexplained_share) <= OPEN:
+    if ledger is None or _below_nothing(ledger) or abs(ledger.unexplained_share) <= OPEN:
         return None
     share = percent(abs(ledger.unexplained_share))
     if ledger.unexplained_s > 0:
@@ -243,6 +239,22 @@ def _open(digest: Digest) -> Doubt | None:
     else:
         message = f"layers and gaps take {share} more than the forward without marks: their times are too long"
     return Doubt(code="ledger-open", message=message, hint=longer(digest))
+
+
+def _below_nothing(ledger: Ledger) -> bool:
+    return ledger.glue_s < -MATTERS * ledger.end_to_end.median_s
+
+
+def _mismeasured(digest: Digest) -> Doubt | None:
+    ledger = digest.profile.ledger
+    if ledger is None or not _below_nothing(ledger):
+        return None
+    share = percent(-ledger.glue_s / ledger.end_to_end.median_s)
+    message = (
+        f"less than nothing is left of the gaps between layers, by {share} of the forward: what marks cost was "
+        "measured too high, and glue and unexplained are wrong by about as much"
+    )
+    return Doubt(code="marks-mismeasured", message=message, hint="measure again, with nothing else running")
 
 
 def _heavy(digest: Digest) -> Doubt | None:
@@ -269,14 +281,15 @@ def _values(digest: Digest) -> Doubt | None:
 CATALOGUE: tuple[Callable[[Digest], Doubt | None], ...] = (
     _ended, _values, _impossible, accelerator.unqueued, _dirty, _unjudged, accelerator.throttled,
     accelerator.moving_clocks, _oversubscribed, _memory, _faults, _few, _not_steady, _wide, _bimodal_total,
-    accelerator.host_bound, _open, _heavy, _bimodal_layers, _resolution, accelerator.unverified,
+    accelerator.host_bound, _mismeasured, _open, _heavy, _bimodal_layers, _resolution, accelerator.unverified,
     accelerator.copies_cut, accelerator.unknown_clocks, _threads, _governor,
 )  # fmt: skip
 """Every doubt, the gravest first."""
 CODES = (
     "out-of-memory", "failed", "unfinished", "no-real-values", "impossible-times", "all-dirty", "some-dirty",
     "load-unknown", "oversubscribed", "memory-tight", "page-faults", "too-few-samples", "not-steady", "interval-wide",
-    "bimodal-total", "ledger-open", "marks-heavy", "bimodal-layers", "below-resolution", "threads-many", "governor",
+    "bimodal-total", "marks-mismeasured", "ledger-open", "marks-heavy", "bimodal-layers", "below-resolution",
+    "threads-many", "governor",
     "not-queued", "clocks-throttled", "clocks-moved", "host-bound", "copies-unverified", "clocks-unknown",
     "copies-cut",
 )  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from cnnprof.measure.doubts import CODES
 from cnnprof.measure.summary import summarise
 from cnnprof.model.plain import replace
-from cnnprof.model.run import MeasuredMemory, Part, Setting
+from cnnprof.model.run import MarkCost, MeasuredMemory, Part, Setting
 from tests.helpers.parts import QUIET, forward, marked, part
 
 TIMES = {"conv": 400_000, "fc": 200_000}
@@ -294,7 +294,7 @@ def test_an_interval_that_stays_wide_after_all_samples_asks_for_no_larger_budget
         (
             "interval-wide",
             "the whole is known to ± 2.9 %, and ± 2.0 % was asked for: 200 forwards differ too much",
-            "more time would not help; a quieter machine does",
+            "a quieter machine: no more forwards than these are taken, whatever the budget",
         )
     ] == said(found, budget_s=30.0)
 
@@ -363,6 +363,19 @@ def test_a_ledger_that_stays_open(hidden, expected):
     found = [each for each in said(part(TIMES, hidden=hidden), budget_s=30.0) if each[0] == "ledger-open"]
 
     assert ([] if expected is None else [("ledger-open", expected, "--budget 60s")]) == found
+
+
+def test_gaps_of_less_than_nothing_say_that_marks_were_mismeasured_and_not_that_the_ledger_is_open():
+    marks = {"line": MarkCost(inside_ns=100, outside_ns=41_000)}
+
+    assert [
+        (
+            "marks-mismeasured",
+            "less than nothing is left of the gaps between layers, by 13.1 % of the forward: what marks cost was "
+            "measured too high, and glue and unexplained are wrong by about as much",
+            "measure again, with nothing else running",
+        )
+    ] == [each for each in said(replace(QUIET_PART, costs=marks)) if each[0] in ("marks-mismeasured", "ledger-open")]
 
 
 def test_marks_that_weigh():
