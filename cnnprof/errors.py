@@ -63,6 +63,8 @@ class CnnprofError(Exception):
         self.message = message
         self.hint = hint
         self.code = code or self.code
+        if hint:
+            self.add_note(f"hint: {hint}")  # which a traceback shows below the message
 
     def render(self) -> str:
         """Return the text for standard error."""

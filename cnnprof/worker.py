@@ -133,7 +133,10 @@ def _child(python: str) -> Iterator[subprocess.Popen[bytes]]:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
     except OSError as error:
-        raise WorkerError(f"cannot start {python}: {error.strerror or error}", code="worker-died") from error
+        raise WorkerError(
+            f"cannot start {python}: {error.strerror or error}", hint="--python is the path of a Python",
+            code="worker-died",
+        ) from error  # fmt: skip
     try:
         yield child
     finally:

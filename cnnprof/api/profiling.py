@@ -118,6 +118,7 @@ def settings_of(
     """
     if TF32 in _several(dtypes) and not any(map(_is_gpu, _several(devices))):
         raise UsageError("tf32 is a way of GPUs to multiply float32", hint="add --device cuda", code="bad-dtype")
+    types = [str(each).removeprefix("torch.") for each in _several(dtypes)]
     found = [
         Setting(
             device=device, batch=batch, dtype="float32" if dtype == TF32 else dtype,
@@ -125,7 +126,7 @@ def settings_of(
             threads=threads, mode="inference" if training is None else "training", optimizer=training or "sgd",
             compiled=compiled, tf32=dtype == TF32 and _is_gpu(device), seed=seed,
         )
-        for device, dtype, batch in product(_several(devices), _several(dtypes), _several(batches))
+        for device, dtype, batch in product(_several(devices), types, _several(batches))
     ]  # fmt: skip
     return [each for at, each in enumerate(found) if each not in found[:at]]
 
@@ -254,7 +255,17 @@ def _here(model: Model) -> Callable[[dict[str, Any]], Iterator[dict[str, Any]]]:
 def new_run(
     parts: Sequence[Part], budget_s: float, interval: float, *, temperature: bool = False, python: str | None = None
 ) -> Run:
-    """Return a run of which nothing is measured yet."""
+    """Return a run of which nothing is measured yet.
+
+    Raises:
+        UsageError: layers by themselves of a network that is compiled as a whole.
+    """
+    if temperature and any(part.setting.compiled for part in parts):
+        raise UsageError(
+            "a compiled network has no layers that could run by themselves",
+            hint="leave out temperature, or compile",
+            code="bad-value",
+        )
     now = dt.datetime.now(dt.UTC)
     models = list(dict.fromkeys(part.model for part in parts))
     word = re.sub(r"[^a-z0-9]+", "-", models[0].lower()).strip("-")[:24].strip("-") if len(models) == 1 else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cnnprof.cli.output import Target
     from cnnprof.measure.session import Measured, Session
     from cnnprof.model.run import Part, Run
+    from cnnprof.report.base import Report
 
 PARTIAL = 4
 FAILED = 2
@@ -95,7 +97,9 @@ def _share(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
 @click.option("--training", metavar="OPTIMIZER", help="A training step, not an inference: sgd, momentum, adam.")
 @click.option("--temperature", is_flag=True, help="Also run each layer by itself, hot and with cold weights.")
 @click.option("--confirm", is_flag=True, help="Also measure beside the break-even batch of host and device.")
-@click.option("--budget", callback=_seconds, default="30s", metavar="TIME", help="At most, for each part [30s].")
+@click.option(
+    "--budget", callback=_seconds, default="30s", metavar="TIME", help="For each part [30s]; at least one round."
+)
 @click.option("--interval", callback=_share, default="2%", metavar="SHARE", help="Half width that is enough [2%].")
 @click.option("--python", metavar="PATH", help="Another interpreter, whose torch is measured.")
 @click.option("--store", metavar="PATH", help="The file of runs; by default CNNPROF_STORE, else your own.")
@@ -212,6 +216,7 @@ def _measured(options: Options, found: Sequence[Target], run: Run, measure: Any,
     from cnnprof.api.confirming import unconfirmed
     from cnnprof.cli.streams import say
 
+    _report(run, options)  # which refuses wrong columns before they cost a measurement
     try:
         with _watched(options, run) as watcher:
             done: Measured = measure(_session(watcher))
@@ -220,7 +225,7 @@ def _measured(options: Options, found: Sequence[Target], run: Run, measure: Any,
         if partial is not None and any(part.forwards for part in partial.parts):
             _deliver(partial, options, found)
             if not options.unstored and not options.quiet:
-                say(f"cnnprof profile --resume {partial.id} goes on")
+                say(f"{_again(partial, options)} goes on")
         raise
     code = _deliver(done.run, options, found)
     if done.unstored is not None:
@@ -233,6 +238,14 @@ def _measured(options: Options, found: Sequence[Target], run: Run, measure: Any,
     if not options.unstored and not options.quiet:
         say(f"stored as {done.run.id}")
     return code or _code(done.run, attempts)
+
+
+def _again(run: Run, options: Options) -> str:
+    """Return the command that goes on with a run; code that it runs is named again."""
+    code = dict.fromkeys(part.model for part in run.parts if part.source is not None and runs_code(part.model))
+    python = ["--python", run.python] if run.python else []
+    store = ["--store", options.store] if options.store else []
+    return shlex.join(["cnnprof", "profile", *code, *python, *store, "--resume", run.id])
 
 
 def _session(watcher: Any) -> Session:
@@ -269,17 +282,18 @@ def _code(run: Run, attempts: Attempts) -> int:
 
 def _deliver(run: Run, options: Options, found: Sequence[Target]) -> int:
     from cnnprof.cli.output import deliver, screen
+
+    report = _report(run, options)
+    return deliver(
+        found, lambda target: render(report._replace(screen=screen(target)), target.format), quiet=options.quiet
+    )
+
+
+def _report(run: Run, options: Options) -> Report:
     from cnnprof.measure.summary import summaries
     from cnnprof.report.profile import profile_report
 
-    pairs = list(zip(run.parts, summaries(run), strict=True))
-    beside = run.offloads
-
-    def text(target: Target) -> str:
-        report = profile_report(
-            pairs, columns=options.columns, depth=options.depth, sort=options.sort, top=options.top,
-            screen=screen(target), offloads=beside,
-        )  # fmt: skip
-        return render(report, target.format)
-
-    return deliver(found, text, quiet=options.quiet)
+    return profile_report(
+        list(zip(run.parts, summaries(run), strict=True)), columns=options.columns, depth=options.depth,
+        sort=options.sort, top=options.top, offloads=run.offloads,
+    )  # fmt: skip

@@ -347,5 +347,5 @@ def check_torch() -> None:
     except ImportError as error:
         raise MissingPackageError(
             f"measuring needs PyTorch, and {sys.executable} cannot import it: {error}",
-            hint="pip install 'cnnprof[torch]'",
+            hint=f"{sys.executable} -m pip install torch",
         ) from error

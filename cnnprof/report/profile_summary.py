@@ -123,7 +123,7 @@ _ALL = (
         lambda _, profile: None if profile.whole is None else profile.whole.dirty,
     ),
     _Summed(
-        Column("status", "status", "text", "done; budget: its time was up before the interval was narrow enough; "
+        Column("status", "status", "text", "done; budget: it ended before the interval was narrow enough; "
             "interrupted; out-of-memory; failed", rank=8),
         lambda part, _: part.status,
     ),

@@ -13,7 +13,7 @@ RUN_COLUMNS = (
     Column("created", "created", "text", "when measuring began, UTC", rank=3),
     Column(
         "status", "status", "text",
-        "running; done; budget: its time was up before the interval was narrow enough; interrupted; failed; damaged",
+        "running; done; budget: it ended before the interval was narrow enough; interrupted; failed; damaged",
         rank=1,
     ),
     Column("models", "models", "text", "what was measured", rank=2),

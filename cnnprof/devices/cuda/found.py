@@ -79,7 +79,10 @@ def _torch_of(python: str) -> tuple[str | None, str]:
         )
         origin, version = json.loads(answer.stdout.splitlines()[-1])
     except OSError as error:
-        raise WorkerError(f"cannot start {python}: {error.strerror or error}", code="worker-died") from error
+        raise WorkerError(
+            f"cannot start {python}: {error.strerror or error}", hint="--python is the path of a Python",
+            code="worker-died",
+        ) from error  # fmt: skip
     except (subprocess.SubprocessError, ValueError, IndexError, TypeError) as error:
         raise WorkerError(
             f"{python} does not say what it has: {error}", hint="name a Python of 3.11 or later", code="worker-died"
