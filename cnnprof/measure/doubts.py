@@ -50,7 +50,7 @@ def _ended(digest: Digest) -> Doubt | None:
         return Doubt(code="failed", message=f"{why}; {kept}", hint=part.hint)
     if part.status in ("interrupted", "running"):
         how = "was interrupted" if part.status == "interrupted" else "has not ended"
-        hint = "cnnprof profile --resume goes on"
+        hint = "cnnprof profile --resume RUN goes on"
         return Doubt(code="unfinished", message=f"measuring {how}; {kept}", hint=hint)
     return None
 

@@ -25,7 +25,7 @@ On an accelerator also Q: as L, but begun only when all of it is queued, so that
 host's; and G: a replay of a graph of the whole, which no host has to launch."""
 PASSES: tuple[Pass, ...] = ("E", "L", "Q", "G")
 Status = Literal["running", "done", "budget", "interrupted", "out-of-memory", "failed"]
-"""``budget``: the time was up, or all forwards taken, before the interval was narrow enough; ``failed``: see ``problem``."""
+"""``budget``: time or forwards ended before the interval was narrow enough. ``failed``: see ``problem``."""
 
 
 TF32 = "tf32"

@@ -202,6 +202,17 @@ def test_a_real_network_is_interrupted_and_goes_on_to_its_end(tmp_path):
 # 24: a reader that leaves
 
 
+def test_a_network_that_is_code_is_named_in_the_command_that_goes_on(tmp_path):
+    (tmp_path / "own.py").write_text("from torch import nn\n\nnet = nn.Sequential(nn.Linear(4, 4), nn.ReLU())\n")
+    child = start(tmp_path, "own:net", "--input", "4", "--device", script(tmp_path, faults={"20": "hang"}))
+    wait_for(tmp_path, 10)
+
+    _, _, err = interrupted(child, signal.SIGINT)
+
+    found = stored(tmp_path)
+    assert err.endswith(f"cnnprof profile own:net --resume {found.id} goes on\n")
+
+
 def test_head_gets_its_line_and_the_pipeline_succeeds(tmp_path):
     device = script(tmp_path)
     pipeline = f"set -o pipefail; {' '.join(CNNPROF)} profile vgg16 --device {device} --no-store | head -1"

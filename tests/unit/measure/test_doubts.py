@@ -60,13 +60,13 @@ def test_a_quiet_part_leaves_no_doubt():
             {"status": "interrupted"},
             (
                 "unfinished", "measuring was interrupted; what was measured before is shown",
-                "cnnprof profile --resume goes on",
+                "cnnprof profile --resume RUN goes on",
             ),
         ),
         (
             {"status": "running", "forwards": ()},
             (
-                "unfinished", "measuring has not ended; nothing was measured", "cnnprof profile --resume goes on",
+                "unfinished", "measuring has not ended; nothing was measured", "cnnprof profile --resume RUN goes on",
             ),
         ),
     ],
@@ -371,8 +371,10 @@ def test_gaps_of_less_than_nothing_say_that_marks_were_mismeasured_and_not_that_
     assert [
         (
             "marks-mismeasured",
-            "less than nothing is left of the gaps between layers, by 13.1 % of the forward: what marks cost was "
-            "measured too high, and glue and unexplained are wrong by about as much",
+            (
+                "less than nothing is left of the gaps between layers, by 13.1 % of the forward: what marks cost was "
+                "measured too high, and glue and unexplained are wrong by about as much"
+            ),
             "measure again, with nothing else running",
         )
     ] == [each for each in said(replace(QUIET_PART, costs=marks)) if each[0] in ("marks-mismeasured", "ledger-open")]
