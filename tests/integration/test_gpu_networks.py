@@ -8,7 +8,7 @@ import pytest
 
 from cnnprof.api import load
 from cnnprof.devices.cuda import costs
-from cnnprof.devices.cuda.subject import CudaSubject
+from cnnprof.devices.cuda.passes import CudaSubject
 from cnnprof.measure import imported, network
 from cnnprof.model.graph import Graph
 from cnnprof.model.run import Setting

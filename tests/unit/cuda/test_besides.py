@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cnnprof.devices.cuda import context, environment
-from cnnprof.devices.cuda.subject import CudaSubject
+from cnnprof.devices.cuda.passes import CudaSubject
 from tests.helpers.gpu import Machine, Tensor, network
 
 LAYERS = {"conv": 30_000, "fc": 10_000}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cnnprof.devices.cuda.subject import CudaSubject
+from cnnprof.devices.cuda.passes import CudaSubject
 from cnnprof.errors import WorkerError
 from tests.helpers.gpu import Machine, network
 

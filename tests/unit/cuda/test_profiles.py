@@ -10,7 +10,7 @@ import pytest
 from cnnprof.api import profiling
 from cnnprof.devices import system
 from cnnprof.devices.cuda.failures import explained
-from cnnprof.devices.cuda.subject import CudaSubject
+from cnnprof.devices.cuda.passes import CudaSubject
 from cnnprof.measure.protocol import Earlier, Plan, measure
 from cnnprof.measure.session import Session
 from cnnprof.measure.session import measure as session_measure
