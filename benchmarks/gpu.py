@@ -1,7 +1,7 @@
 """What a GPU has to show: the ledger closes, passes agree, memory and copies are as predicted, break-evens hold.
 
-    python benchmarks/gpu.py FOLDER [--device cuda] [--networks vgg16,resnet50] [--batches 1,8,64] [--budget 2]
-                             [--minutes 9] [--quick] [--json]
+    python benchmarks/gpu.py FOLDER [--device cuda] [--host cpu] [--networks vgg16,resnet50] [--batches 1,8,64]
+                             [--budget 2] [--minutes 9] [--quick] [--json]
 
 Each network is profiled at each batch in float32, tf32 and bfloat16, in this process, and the run is written to FOLDER
 as ``cuda_vgg16_float32.json``. What lies there already is read instead, and what there is no time for is named: the
@@ -10,8 +10,9 @@ batch; where the device pays always or never, all batches that were measured hav
 
 ``unexplained`` is what the ledger leaves open, and ``Q / E`` the layers' own time, both as parts of a forward;
 ``memory`` the measured peak as a part of the predicted one; ``G / E`` a replayed graph as a part of a forward. Copies
-out of pinned memory stand beside a plain loop of them by the host's clock. The order of placements is not measured:
-nothing runs a network on two devices yet.
+out of pinned memory stand beside a plain loop of them by the host's clock. ``placements``: the first network is run
+with all layers on the device, with the last three quarters, the last half and the last quarter of them, and with none;
+the order of the five times has to be the predicted one.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from measuring import ROOT, described, machine, table
 sys.path.insert(0, str(ROOT))
 
 if TYPE_CHECKING:
-    from cnnprof.model.offload import BreakEven, Offload
+    from cnnprof.model.offload import AtBatch, BreakEven, Offload
     from cnnprof.model.run import Part, Run
 
 NETWORKS = ("vgg16", "resnet50", "alexnet", "mobilenet_v2", "googlenet", "lenet5")
@@ -43,7 +44,8 @@ class Job:
     """What is measured, as long as there is time."""
 
     def __init__(self, given: argparse.Namespace) -> None:
-        self.device = given.device
+        self.device, self.host = given.device, given.host
+        self.placements: dict[str, Any] | None = None
         self.networks = ["lenet5"] if given.quick else given.networks.split(",")
         self.batches = [1, 2] if given.quick else [int(each) for each in given.batches.split(",")]
         self.budget_s = 0.2 if given.quick else given.budget
@@ -87,8 +89,10 @@ class Job:
     def _break_even(self, network: str) -> dict[str, Any]:
         from cnnprof.api.profiling import profile
 
-        devices = ["cpu", self.device]
+        devices = [self.host, self.device]
         run = profile(network, device=devices, batch=self.batches[:2], budget_s=self.budget_s, confirm=True)
+        if self.placements is None:
+            self.placements = placed(run, self.budget_s)
         found = [(offload, each) for offload in run.offloads for each in offload.break_even][:1]
         return {
             "network": network,
@@ -109,6 +113,62 @@ def holds(offload: Offload, met: BreakEven) -> bool | None:
         for way in route.ways[:1]
     ]
     return None if None in pays or not pays else set(pays) == {met.verdict == "always"}
+
+
+def placed(run: Run, budget_s: float) -> dict[str, Any] | None:
+    """Return what five placements of a network should take and took, at its largest batch; None: unknown."""
+    from cnnprof.api.profiling import new_run
+    from cnnprof.measure.session import Session, measure
+    from cnnprof.measure.summary import summaries
+
+    if not run.offloads or not run.offloads[0].batches[-1].layers:
+        return None
+    at = run.offloads[0].batches[-1]
+    firsts = [round(len(at.layers) * quarter / 4) for quarter in range(5)]
+    predicted = [predicted_s(at, first) for first in firsts]
+    if None in predicted:
+        return None
+    parts = split_parts(run, at, firsts[:-1])
+    done = measure(new_run(parts, budget_s, run.interval), Session()).run
+    took = [None if each.whole is None else each.whole.median_s for each in summaries(done)] + [at.host_s]
+    if None in took:
+        return None
+    order = [sorted(range(5), key=times.__getitem__) for times in (predicted, took)]
+    return {"firsts": firsts, "predicted_s": predicted, "took_s": took, "right": order[0] == order[1]}
+
+
+def predicted_s(at: AtBatch, first: int) -> float | None:
+    """Return the sum of layers before ``first`` on the host, of the others on the device, and of the copies."""
+    there = at.layers[first:]
+    times = [each.host_s for each in at.layers[:first]] + [each.there_s for each in there]
+    times += [there[0].to_device_s, there[-1].to_host_s] if there else []
+    known = [each for each in times if each is not None]
+    return sum(known) if len(known) == len(times) else None
+
+
+def split_parts(run: Run, at: AtBatch, firsts: list[int]) -> list[Part]:
+    """Return a part for each number of a first layer on the device."""
+    from cnnprof.model.plain import replace
+    from cnnprof.model.run import UNMEASURED, Split
+    from cnnprof.offload.tensors import crossings
+
+    found = run.offloads[0]
+    host, device = (
+        next(part for part in run.parts if (part.setting.device, part.setting.batch) == (each, at.batch))
+        for each in (found.host, found.device)
+    )
+    assert device.analysis is not None  # noqa: S101 it was measured
+    bare = replace(device, status="running", layers=(), marks=(), costs={}, environment={}, **UNMEASURED)
+    names = [tuple(each.name for each in at.layers[first:]) for first in firsts]
+    return [
+        replace(
+            bare,
+            split=Split(
+                on_device=each, copies=tuple(crossings(device.analysis, each)), host_script=host.script
+            ),
+        )
+        for each in names
+    ]  # fmt: skip
 
 
 def figures(part: Part) -> dict[str, Any]:
@@ -164,7 +224,10 @@ def looped_ns(direction: str) -> float:
     return taken / LOOPED
 
 
-def bars(found: list[dict[str, Any]], copies: dict[str, Any] | None, evens: list[dict[str, Any]]) -> dict[str, Any]:
+def bars(
+    found: list[dict[str, Any]], copies: dict[str, Any] | None, evens: list[dict[str, Any]],
+    placements: dict[str, Any] | None,
+) -> dict[str, Any]:  # fmt: skip
     """Return each bar with what was reached and whether that is enough; None where it was not measured."""
     large = [each for each in found if (each["network"], each["batch"]) in {("vgg16", 64), ("resnet50", 64)}]
     plain = [each for each in large if each["arithmetic"] == "float32"]
@@ -183,7 +246,8 @@ def bars(found: list[dict[str, Any]], copies: dict[str, Any] | None, evens: list
     } | {
         f"break-even confirmed for at least {CONFIRMED} networks": {
             "worst": confirmed, "reached": confirmed >= CONFIRMED if evens else None,
-        }
+        },
+        "order of five placements": {"worst": None, "reached": None if placements is None else placements["right"]},
     }  # fmt: skip
 
 
@@ -203,6 +267,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--device", default="cuda")
+    parser.add_argument("--host", default="cpu")
     parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--batches", default="1,8,64")
     parser.add_argument("--budget", type=float, default=2.0, help="seconds for each network, batch and dtype")
@@ -217,8 +282,10 @@ def main() -> None:
     for arithmetic in job.arithmetic[1:]:
         runs += job.runs(arithmetic)
     found = [figures(part) for run in runs for part in run.parts]
-    reached = bars(found, copies, evens)
-    result = {"machine": where, "figures": found, "copies": copies, "break_evens": evens, "bars": reached}
+    result = {
+        "machine": where, "figures": found, "copies": copies, "break_evens": evens, "placements": job.placements,
+        "bars": bars(found, copies, evens, job.placements),
+    }  # fmt: skip
     print(json.dumps(result | {"left": job.left}) if given.json else report(result, job.left))
 
 
@@ -228,6 +295,7 @@ def report(result: dict[str, Any], left: list[str]) -> str:
     told = {True: "reached", False: "not reached", None: "not measured"}
     lines = [described(result["machine"]), "", table(titles, [printed(each) for each in result["figures"]]), ""]
     lines += [f"{each['network']}: {each['message']}; confirmed: {each['confirmed']}" for each in result["break_evens"]]
+    lines += [f"placements: {result['placements']}"] if result["placements"] else []
     lines += ["", *(f"{told[bar['reached']]:<12} {name}: {bar['worst']}" for name, bar in result["bars"].items())]
     return "\n".join([*lines, *(f"left out, no time: {each}" for each in left)])
 

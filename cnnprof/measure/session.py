@@ -23,7 +23,7 @@ DEADLINE_S = 900.0
 FINISHED = ("done", "budget", "out-of-memory")
 """What resuming does not measure again."""
 _HEAD = ("layers", "marks", "phases", "environment", "costs", "steady", "status", "output_std")
-_SAME = ("cpu", "cores", "torch", "threads")
+_SAME = ("cpu", "cores", "torch", "threads", "gpu", "cuda", "tf32")
 """What has to be the same where samples of two processes stand in one part."""
 
 

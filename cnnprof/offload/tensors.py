@@ -53,7 +53,7 @@ def flow(analysis: Analysis) -> Flow:
     through = {row.name: row.edges[0] for row in analysis.rows if row.when == "train" and row.edges}
     readers: dict[Edge, list[int]] = {}
     for at, row in enumerate(rows):
-        for edge in dict.fromkeys(_read(row)):
+        for edge in _read(row):
             readers.setdefault(_resolved(edge, through), []).append(at)
     *_, main = analysis.outputs.values()
     ends = {_resolved(each, through) for each in analysis.outputs.values() if each == main or each.node not in through}

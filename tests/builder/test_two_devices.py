@@ -44,7 +44,8 @@ layers:
 @pytest.fixture(params=["lenet5", "resnet18", "squeezenet1_1", "branches"])
 def graph(request, tmp_path):
     if request.param != "branches":
-        return read(request.param, Overrides())
+        sizes = {} if request.param == "lenet5" else {None: (3, 64, 64)}
+        return read(request.param, Overrides(inputs=sizes))
     path = tmp_path / "branches.yaml"
     path.write_text(BRANCHES, encoding="utf-8")
     return read(str(path), Overrides())

@@ -238,8 +238,9 @@ def test_an_assert_on_the_device_ends_its_own_part_only(tmp_path, monkeypatch):
         "import torch\n"
         "class Asserting(torch.nn.Module):\n"
         "    def forward(self, x):\n"
-        "        wrong = torch.full((1,), 10**6, dtype=torch.int64, device=x.device)\n"
-        "        return x.flatten()[wrong % 10**7 if x.device.type == 'cuda' else wrong * 0]\n"
+        "        if x.is_cuda:\n"
+        "            x.flatten()[torch.full((1,), 10**6, device=x.device)]\n"
+        "        return torch.relu(x)\n"
     )
     monkeypatch.chdir(tmp_path)
     failing = profile("asserting:Asserting", device="cuda", input=(1, 4, 4), budget_s=1.0).parts[0]

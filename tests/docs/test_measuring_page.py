@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from cnnprof.devices.cuda import copies, passes, queued
 from cnnprof.measure import dirt, doubts, protocol
 from tests.docs.pages import ROOT, Block, blocks, shown
 
@@ -36,6 +37,13 @@ def test_every_doubt_in_the_table_can_be_raised():
 
     assert {"some-dirty", "ledger-open", "marks-heavy", "host-bound"} <= named
     assert set() == named - set(doubts.CODES)
+
+
+def test_the_bounds_of_a_gpu_that_the_page_names_are_those_of_the_code():
+    assert (1_000, 166) == (queued.LAUNCHES, queued.LAUNCHES // queued.LAUNCHES_PER_LAYER)
+    assert (2, 20, 1.0) == (copies.FEWEST, copies.MOST, passes.ENERGY_S)
+    for words in ("about 1,000 launches", "at most 166 layers", "2 to 20 copies", "at least a second"):
+        assert words in PAGE
 
 
 def test_the_bounds_that_the_page_names_are_those_of_the_code():

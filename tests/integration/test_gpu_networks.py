@@ -7,12 +7,16 @@ from functools import cache
 import pytest
 
 from cnnprof.api import load
+from cnnprof.api.profiling import profile
+from cnnprof.devices import cuda
+from cnnprof.devices.base import Network
 from cnnprof.devices.cuda import costs
-from cnnprof.devices.cuda.subject import CudaSubject
+from cnnprof.devices.cuda.passes import CudaSubject
 from cnnprof.measure import imported, network
 from cnnprof.model.graph import Graph
+from cnnprof.model.plain import replace
 from cnnprof.model.run import Setting
-from tests.helpers.gpu import Machine
+from tests.helpers.gpu import Machine, Tensor
 
 HOLDS_FIVE_LAYERS = 20
 
@@ -88,3 +92,51 @@ def test_of_a_forward_that_waits_for_its_device_idle_layers_have_no_time_queued_
     idle = made.idle["line"]
 
     assert costs.of_device(machine.toolkit, idle._replace(plain=machine.finish)) is None
+
+
+@pytest.fixture
+def made_up(monkeypatch) -> Machine:
+    """A GPU of this process, whose networks are built on the CPU."""
+    machine = Machine(record_ns=5_000_000, event_ns=1_000_000, replay_ns=500_000)  # slow: its time is the budget
+    built = network.built
+
+    def on_cpu(graph: Graph, setting: Setting) -> Network:
+        network.set_up(setting)
+        tensors = [(Tensor(machine, size, "cuda"),) for size in (4_096, 768)]
+        return built(graph, replace(setting, device="cpu"))._replace(weights=tensors[0], inputs=tensors[1])
+
+    monkeypatch.setattr(cuda, "_toolkit", lambda: machine.toolkit)
+    monkeypatch.setattr(cuda, "missing", lambda _python: None)
+    monkeypatch.setattr(network, "built", on_cpu)
+    return machine
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_run_goes_through_every_room_for_each_batch_and_dtype():
+    run = profile("lenet5", device="cuda", dtype=["float32", "tf32"], batch=[1, 2], budget_s=5.0, in_process=True)
+
+    assert [(None, None)] * 4 == [(part.problem, part.code) for part in run.parts]
+    assert [("float32", 1), ("float32", 2), ("tf32", 1), ("tf32", 2)] == [
+        (part.setting.arithmetic, part.setting.batch) for part in run.parts
+    ]
+    assert [False, False, True, True] == [part.environment["tf32"]["conv"] for part in run.parts]
+    for part in run.parts:
+        assert {"E", "L", "Q", "G"} == {each.kind for each in part.forwards if not each.warm_up}
+        assert {True} == {each.verified for each in part.copies}
+        assert part.ledger is not None
+
+
+def test_afterwards_torch_multiplies_as_before(made_up):
+    before = made_up.torch.backends.cudnn.allow_tf32
+
+    profile("lenet5", device="cuda", budget_s=0.1, in_process=True)
+
+    assert before is made_up.torch.backends.cudnn.allow_tf32 is True
+
+
+@pytest.mark.usefixtures("made_up")
+def test_a_gpu_of_a_number_that_is_not_there_costs_its_own_part_only():
+    first, second = profile("lenet5", device=["cuda:3", "cuda:0"], budget_s=0.1, in_process=True).parts
+
+    assert ("failed", "missing-device") == (first.status, first.code)
+    assert second.problem is None

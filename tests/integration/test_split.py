@@ -6,8 +6,8 @@ import torch
 
 from cnnprof import analyzer
 from cnnprof.api import profiling
-from cnnprof.measure import network
-from cnnprof.measure.session import Session, measure
+from cnnprof.measure import network, worker
+from cnnprof.measure.session import Session, measure, request
 from cnnprof.measure.summary import summarise
 from cnnprof.model.plain import replace
 from cnnprof.model.run import Setting, Split
@@ -26,6 +26,18 @@ def test_a_split_network_computes_what_the_whole_one_does():
     assert torch.equal(forward(), split())
     assert () == halves.layers
     assert whole.output_std() == halves.output_std()
+
+
+def test_a_split_network_is_timed_by_the_cpu_where_its_forward_begins_and_ends(monkeypatch):
+    ready = network.split(GRAPH, Setting(threads=1), HALF)
+    monkeypatch.setattr(worker, "_network", lambda _request: ready)
+    (part,) = profiling.parts_of(GRAPH, [Setting(device="cuda", threads=1)])
+    run = profiling.new_run([replace(part, split=Split(on_device=HALF))], 0.3, 0.02)
+
+    said = list(worker.run(request(run, run.parts[0])))
+
+    assert {"E"} == {each["kind"] for message in said for each in message.get("forwards", ())}
+    assert [] == [message for message in said if "copy" in message or "load" in message]
 
 
 def test_a_worker_measures_a_split_network_as_a_whole():

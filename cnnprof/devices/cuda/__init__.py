@@ -10,7 +10,7 @@ from cnnprof.devices.cuda.found import missing
 
 if TYPE_CHECKING:
     from cnnprof.devices.base import Network
-    from cnnprof.devices.cuda.subject import CudaSubject
+    from cnnprof.devices.cuda.passes import CudaSubject
 
 
 def start(device: str, *, tf32: bool) -> None:
@@ -40,7 +40,7 @@ def kept(device: str) -> Iterator[None]:
 def subject(network: Network, request: dict[str, Any]) -> CudaSubject:
     """Return a network as it runs on the GPU ``request["device"]``, where it lies already."""
     from cnnprof.devices.cuda.context import number
-    from cnnprof.devices.cuda.subject import CudaSubject
+    from cnnprof.devices.cuda.passes import CudaSubject
 
     return CudaSubject(_toolkit(), network, number(request["device"]))
 

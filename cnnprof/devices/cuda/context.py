@@ -34,6 +34,7 @@ def start(toolkit: Toolkit, device: str, *, tf32: bool) -> None:
             code="missing-device",
         )
     context_ns(toolkit, index)
+    toolkit.cuda.set_device(index)
     _set(toolkit.torch.backends, (tf32, tf32), tries_out=False)
 
 
@@ -41,7 +42,6 @@ def start(toolkit: Toolkit, device: str, *, tf32: bool) -> None:
 def context_ns(toolkit: Toolkit, index: int) -> int | None:
     """Wake a GPU and return the time that it took until it answered; None where this process had one awake before."""
     if toolkit.cuda.is_initialized():
-        toolkit.cuda.set_device(index)
         return None
     began = toolkit.wall_ns()
     toolkit.cuda.init()

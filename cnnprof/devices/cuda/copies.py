@@ -16,7 +16,7 @@ from cnnprof.devices.cuda.toolkit import Toolkit
 
 _AT_LEAST_BYTES = 32 * 2**20
 """Between two events, in so many copies as it takes, from 2 to 20."""
-_FEWEST, _MOST = 2, 20
+FEWEST, MOST = 2, 20
 _DRAWN_BYTES = 2**22
 
 
@@ -79,7 +79,7 @@ def _buffers(torch: Any, size: int) -> Buffers:
 def _pinned(toolkit: Toolkit, blocker: Blocker, some: Buffers, direction: str, samples: int) -> dict[str, Any] | None:
     target, sent = _prepared(some, direction, some.pinned)
     size = some.source.numel()
-    times = max(_FEWEST, min(_MOST, _AT_LEAST_BYTES // size))
+    times = max(FEWEST, min(MOST, _AT_LEAST_BYTES // size))
 
     def work() -> None:
         for _ in range(times):
@@ -118,6 +118,5 @@ def _prepared(some: Buffers, direction: str, host: Any) -> tuple[Any, Any]:
 
 
 def _said(toolkit: Toolkit, some: Buffers, direction: str, memory: str, target: Any) -> dict[str, Any]:
-    toolkit.finish()  # what was copied to pinned memory is there only then
     arrived = bool(toolkit.torch.equal(target.cpu(), some.source))
     return {"direction": direction, "memory": memory, "bytes": some.source.numel(), "verified": arrived}

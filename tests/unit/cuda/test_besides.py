@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from cnnprof.devices.cuda import context, environment
-from cnnprof.devices.cuda.subject import CudaSubject
+from cnnprof.devices.cuda.overlap import Pipeline
+from cnnprof.devices.cuda.passes import CudaSubject
 from tests.helpers.gpu import Machine, Tensor, network
 
 LAYERS = {"conv": 30_000, "fc": 10_000}
@@ -92,6 +93,26 @@ def test_with_two_buffers_all_but_one_copy_or_one_forward_is_covered(copy, compu
     assert {
         "batches": 8, "copy_ns": [8 * copy] * 2, "compute_ns": [8 * compute] * 2, "both_ns": [both] * 2,
     } == found  # fmt: skip
+
+
+def test_a_buffer_is_filled_again_only_when_its_batch_is_computed():
+    """The copies of batches 2, 3, … begin when forwards 0, 1, … have ended."""
+    machine = Machine()
+    device = subject(machine, inputs=[10_000])
+    begun: list[int] = []
+    queue = machine.queue
+
+    def noting(time_ns: int, effect: Any = None, engine: str | None = None) -> int:
+        end = queue(time_ns, effect, engine)
+        begun.extend([end - time_ns] if engine == "h2d" else [])
+        return end
+
+    pipeline = Pipeline(machine.toolkit, device._step, device._network.inputs)
+    machine.finish()
+    began, machine.queue = machine.now, noting
+    pipeline._both()
+
+    assert [0, 10_000, *(10_000 + 40_000 * number for number in range(1, 7))] == [each - began for each in begun]
 
 
 def test_a_device_that_copies_or_computes_and_never_both_shows_as_the_sum():

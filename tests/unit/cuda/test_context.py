@@ -28,6 +28,15 @@ def test_the_gpu_of_the_number_is_the_one_that_is_used():
     assert 1 == machine.chosen
 
 
+def test_of_several_gpus_the_one_that_is_asked_for_is_used_each_time():
+    machine = Machine()
+    machine.devices = 2
+
+    for index in (0, 1, 0, 1):
+        context.start(machine.toolkit, f"cuda:{index}", tf32=False)
+        assert index == machine.chosen
+
+
 @pytest.mark.parametrize(("devices", "known"), [(2, "cuda:0, cuda:1"), (0, "none")])
 def test_a_gpu_that_is_not_there_is_missing(devices, known):
     machine = Machine()

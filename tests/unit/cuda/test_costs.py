@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnnprof.devices.cuda.subject import CudaSubject
+from cnnprof.devices.cuda.passes import CudaSubject
 from tests.helpers.gpu import Machine, network
 
 

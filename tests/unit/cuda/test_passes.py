@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cnnprof.devices.cuda.subject import CudaSubject
+from cnnprof.devices.cuda.graphs import capture
+from cnnprof.devices.cuda.passes import CudaSubject
 from cnnprof.errors import WorkerError
 from tests.helpers.gpu import Machine, network
 
@@ -185,6 +186,17 @@ def test_a_deep_network_is_queued_in_chunks_from_the_start():
     assert 400 * [1_000 - 1_000 % 3] == found["marks_ns"][1::2]
 
 
+def test_a_forward_of_which_one_chunk_only_was_not_queued_ahead_was_not():
+    machine = Machine()
+    device = subject(machine, dict.fromkeys("abcdef", 1_000))
+    device.run("Q")
+    device._queue.at_once = 2
+    machine.clocks = [1_000.0, 1.0]  # the first sleep is short
+
+    assert not device._queue._attempt().ahead
+    assert device._queue._attempt().ahead
+
+
 def test_a_mark_that_the_device_takes_time_for_is_in_the_intervals_of_pass_q():
     assert [20, 1_020, 20, 1_020, 20, 1_020, 20] == subject(Machine(event_ns=20)).run("Q")["marks_ns"]
 
@@ -234,7 +246,7 @@ def test_a_device_that_does_not_answer_after_a_capture_is_an_error():
         raise RuntimeError("CUDA error: device-side assert triggered")
 
     with pytest.raises(RuntimeError, match="device-side assert"):
-        subject(machine, within=dies)
+        capture(machine.toolkit, dies)
 
 
 def test_a_network_whose_layers_cannot_be_told_apart_is_timed_as_a_whole_and_replayed():

@@ -10,9 +10,10 @@ import pytest
 from cnnprof.api import profiling
 from cnnprof.devices import system
 from cnnprof.devices.cuda.failures import explained
-from cnnprof.devices.cuda.subject import CudaSubject
+from cnnprof.devices.cuda.passes import CudaSubject
+from cnnprof.errors import UsageError
 from cnnprof.measure.protocol import Earlier, Plan, measure
-from cnnprof.measure.session import Session
+from cnnprof.measure.session import Session, _check_same
 from cnnprof.measure.session import measure as session_measure
 from cnnprof.measure.summary import summarise
 from cnnprof.model.plain import from_json, to_json
@@ -131,3 +132,10 @@ def test_a_gpu_that_fails_on_the_way_keeps_what_was_measured_and_says_what_it_wa
 
     assert ("failed", "device-failed") == (part.status, part.code)
     assert len(part.forwards) > 0
+
+
+def test_samples_of_two_gpus_make_no_one_figure():
+    part = measured(Machine(), 1_000_000)
+
+    with pytest.raises(UsageError, match="it was measured with gpu Simulated and cannot go on with NVIDIA H200"):
+        _check_same(part, {"environment": part.environment | {"gpu": "NVIDIA H200"}, "layers": part.layers})

@@ -8,6 +8,7 @@ from cnnprof.api import profiling
 from cnnprof.devices import cuda
 from cnnprof.errors import UsageError
 from cnnprof.model.run import Setting
+from tests.helpers.gpu import Machine, network
 
 
 def settings(devices: list[str], dtypes: list[str]) -> list[Setting]:
@@ -50,3 +51,13 @@ def test_what_is_no_number_is_no_device(monkeypatch, device):
 
     with pytest.raises(UsageError, match=f"unknown device '{device}'"):
         profiling.check(settings([device], ["float32"]), 1.0, 0.1, python=None)
+
+
+def test_a_network_is_handed_in_as_often_as_there_are_parts(monkeypatch):
+    """A process that measures several finds the function each time, and no module of its name."""
+    machine = Machine()
+    monkeypatch.setattr(cuda, "_toolkit", lambda: machine.toolkit)
+
+    for _ in range(2):
+        found = cuda.subject(network(machine, {"conv": 10}), {"device": "cuda"})
+        assert ("conv",) == found.layers

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cnnprof.devices.cuda.subject import CudaSubject
+from cnnprof.devices.cuda.passes import CudaSubject
 from cnnprof.devices.cuda.telemetry import Nvml
 from tests.helpers.gpu import Machine, network
 

@@ -228,6 +228,16 @@ def test_parts_that_are_done_stay_as_they_are():
     assert len(first.parts[1].forwards) < len(after.parts[1].forwards)
 
 
+def test_parts_before_the_one_to_begin_with_are_left_as_they_are():
+    run = run_of("lenet5", batches=(1, 2))
+    failed = replace(run.parts[0], status="failed", problem="it broke")
+
+    found = measure(replace(run, parts=(failed, run.parts[1])), here(), begin=1).run
+
+    assert failed == found.parts[0]
+    assert "done" == found.parts[1].status
+
+
 def test_a_part_that_failed_is_tried_again_and_forgets_its_problem():
     run = run_of(SMALL)
     before = of(replace(run, parts=tuple(scripted(run.parts, faults={"0": "nan"})))).run

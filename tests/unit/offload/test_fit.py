@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnnprof.model.run import Copy
@@ -19,6 +19,7 @@ def points(alpha_s: float, bytes_per_s: float) -> list[tuple[int, float]]:
 
 
 @given(st.floats(1e-7, 1e-3), st.floats(1e8, 1e12))
+@settings(deadline=None)
 def test_what_is_a_line_is_found_again(alpha_s, bytes_per_s):
     found = fit(points(alpha_s, bytes_per_s), "h2d", "pinned")
 

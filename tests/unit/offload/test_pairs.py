@@ -57,6 +57,14 @@ def test_another_setting_is_no_pair(changes):
     assert [] == pairs(cpu, on("cuda", cuda, **changes))
 
 
+def test_a_gpu_that_multiplies_in_tf32_stands_beside_a_host_that_knows_none():
+    cpu, cuda = sides(TIMES, TIMES)
+    faster = on("cuda", cuda, tf32=True)
+
+    assert [[("cpu", "cuda", 1)], [("cpu", "cuda", 1)]] == pairs(cpu, cuda, faster)
+    assert ["float32", "tf32"] == [each.dtype for each in offloads(measured(cpu, cuda, faster))]
+
+
 def test_another_network_or_another_input_is_no_pair():
     cpu, cuda = sides(TIMES, TIMES)
     larger = replace(cuda, graph=replace(cuda.graph, inputs=(replace(cuda.graph.inputs[0], shape=(1, 9, 9)),)))
@@ -85,6 +93,30 @@ def test_a_chain_is_what_each_layer_reads_and_makes():
         (3, (), True, 16)] == [(each.source, each.readers, each.ends, each.bytes) for each in found.values]  # fmt: skip
     assert [256, 16] == [each.bytes for each in (*found.inputs, *found.outputs)]
     assert [64, 4] == [each.narrow_bytes for each in (*found.inputs, *found.outputs)]
+
+
+def test_what_is_handed_to_a_layer_and_not_read_does_not_cross_for_it():
+    analysis = sides(TIMES, TIMES)[0].analysis
+    rows = (analysis.rows[0], replace(analysis.rows[1], unread=(0,)), *analysis.rows[2:])
+
+    found = flow(replace(analysis, rows=rows))
+    assert [None, 1, 2, 3] == [each.source for each in found.values]
+
+
+def test_a_tensor_that_a_layer_reads_twice_has_one_reader():
+    analysis = sides(TIMES, TIMES)[0].analysis
+    rows = (analysis.rows[0], replace(analysis.rows[1], edges=analysis.rows[1].edges * 2), *analysis.rows[2:])
+
+    assert (1,) == flow(replace(analysis, rows=rows)).values[1].readers
+
+
+def test_what_trains_only_lets_its_input_through():
+    analysis = sides(TIMES, TIMES)[0].analysis
+    rows = (analysis.rows[0], replace(analysis.rows[1], when="train"), *analysis.rows[2:])
+
+    found = flow(replace(analysis, rows=rows))
+    assert ("conv2d", "flatten", "linear") == found.names
+    assert [(None, (0,)), (0, (1,)), (1, (2,)), (2, ())] == [(each.source, each.readers) for each in found.values]
 
 
 def test_a_batch_of_copies_is_larger():
