@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Iterable
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+
+LARGEST = 10**38
+"""Every whole number is below it: sums and products of several still have a ratio that is a float."""
+_LONG = re.compile(r"\d{39}")
 
 
 def encode(record: object) -> str:
@@ -79,7 +85,7 @@ def parse(text: str) -> Any:
     """Return dicts, lists, text and finite numbers.
 
     Raises:
-        ValueError: no JSON, a key twice, a number that is not finite or has thousands of digits, or nested too deep.
+        ValueError: no JSON, a key twice, a number that is not finite or beyond ``LARGEST``, or nested too deep.
     """
     return _parse(text, strict=True)
 
@@ -87,9 +93,28 @@ def parse(text: str) -> Any:
 def _parse(text: str, *, strict: bool = False) -> Any:
     hook = _unique if strict else None
     try:
-        return json.loads(text, object_pairs_hook=hook, parse_constant=_refuse, parse_float=_float)
+        found = json.loads(text, object_pairs_hook=hook, parse_constant=_refuse, parse_float=_float)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
+    where = _beyond(found) if _LONG.search(text) else None  # only where there are so many digits is it looked for
+    if where is not None:
+        raise ValueError(f"{where or 'it'} is a whole number of more than 38 digits")
+    return found
+
+
+def _beyond(value: Any) -> str | None:
+    """Return the path of the first whole number that is too large, such as ``parts[0].setting.batch``."""
+    if isinstance(value, int):
+        return None if abs(value) < LARGEST else ""
+    if isinstance(value, dict):
+        return _first((str(key), _beyond(each)) for key, each in value.items())
+    if isinstance(value, list):
+        return _first((f"[{index}]", _beyond(each)) for index, each in enumerate(value))
+    return None
+
+
+def _first(found: Iterable[tuple[str, str | None]]) -> str | None:
+    return next((_joined(step, inside) for step, inside in found if inside is not None), None)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from cnnprof.errors import StoreError
 from cnnprof.store import schema
+from cnnprof.store.rows import Damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +23,12 @@ WAIT_S = 60.0
 """How long another process may hold the database before that is an error."""
 _PAUSE_S = 0.02
 _LONGEST_COMMAND = 80
+_APPLICATION = slice(68, 72)
+"""Bytes of a file of SQLite's: ``PRAGMA application_id``, https://www.sqlite.org/fileformat2.html#the_database_header"""
 _PRIMARY = 0xFF
 """The bits of an error code of SQLite that say which kind of error it is."""
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
+"""No statement here breaks a constraint by itself: a row is not what was written, and an upgrade meets it."""
 _SETTINGS = (
     "PRAGMA journal_mode = DELETE",
     # As FULL, and the folder is written to the disk too once the journal is gone: else a power cut could bring it back.
@@ -62,9 +66,11 @@ class Connection:
 
     def _opened(self) -> sqlite3.Connection:
         try:
-            return sqlite3.connect(self._name(), timeout=0, isolation_level=None, uri=True)
+            found = sqlite3.connect(self._name(), timeout=0, isolation_level=None, uri=True)
         except sqlite3.Error as error:
             raise self._translated(error) from error
+        found.text_factory = _text
+        return found
 
     def _name(self) -> str:
         if not self.write and not self.path.exists():
@@ -162,13 +168,21 @@ class Connection:
             yield
         except sqlite3.Error as error:
             raise self._translated(error) from error
+        except UnicodeDecodeError as error:  # sqlite3 failed to read what SQLite said of a schema that is damaged
+            raise damaged(self.path, "a text in it is not UTF-8") from error
+        except Damage as damage:
+            raise damaged(self.path, str(damage)) from damage
 
     def _translated(self, error: sqlite3.Error) -> StoreError:
         kind = _kind(error)
         if kind == sqlite3.SQLITE_BUSY:
             return self._locked()
+        if kind == sqlite3.SQLITE_NOTADB and not _was_store(self.path):
+            return StoreError(
+                f"{self.path} is no store of cnnprof, or its beginning is lost", hint="choose another with --store PATH"
+            )
         if kind in _DAMAGED:
-            return damaged(self.path, str(error))
+            return damaged(self.path, " ".join(str(error).split()))
         reason = self._obstacle() if kind == sqlite3.SQLITE_CANTOPEN else str(error)
         return StoreError(f"cannot use the store {self.path}: {reason}", hint="choose another with --store PATH")
 
@@ -197,6 +211,21 @@ def damaged(path: Path, reason: str) -> StoreError:
         hint="'cnnprof runs verify' says what is, and 'cnnprof runs export' saves what can be read of a run",
         code="store-damaged",
     )
+
+
+def _text(data: bytes) -> str:
+    """Return a text of the database; one that is no longer UTF-8 has another checksum than what was written."""
+    return data.decode("utf-8", "backslashreplace")
+
+
+def _was_store(path: Path) -> bool:
+    """Return whether a file that SQLite takes for none of its own is a store whose beginning is damaged."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_APPLICATION.stop)
+    except OSError:
+        return False
+    return head[_APPLICATION] == schema.APPLICATION_ID.to_bytes(4, "big")
 
 
 def _kind(error: sqlite3.Error) -> int:

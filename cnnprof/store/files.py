@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from cnnprof.model.run import SCHEMA, Forward, Part, Run
 
 LARGEST_BYTES = 256 * 2**20
 """Of a file that is read: several hours of measuring."""
+LARGEST = 2**63
+"""Above every count and every time."""
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,199}")
 _KIND, _VERSION = SCHEMA.rsplit("/", 1)
 
@@ -107,6 +109,23 @@ def _of_part(part: Part) -> Iterator[str]:
     for each in part.temperatures:
         yield from _positive("hot_ns and cold_ns", [*each.hot_ns, *each.cold_ns])
     yield from _of_transfers(part)
+    for name, reason in of_environment(part.environment):
+        yield f"environment.{name} {reason}"
+
+
+def of_environment(environment: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the names in a part's environment whose values cannot be, and why; others than those used may be there."""
+    for name in ("threads", "cores", "memory_bytes"):
+        value = environment.get(name)
+        if value is not None and (type(value) is not int or not 0 < value < LARGEST):
+            yield name, "must be a whole number above 0"
+    for name in ("governor", "libc"):
+        if not isinstance(environment.get(name), str | None):
+            yield name, "must be text"
+    allocator = environment.get("allocator")
+    texts = isinstance(allocator, dict) and all(isinstance(each, str) for each in allocator.values())
+    if allocator is not None and not texts:
+        yield "allocator", "must be texts by name"
 
 
 def _of_transfers(part: Part) -> Iterator[str]:
@@ -150,10 +169,18 @@ def _of_forward(forward: Forward, part: Part) -> Iterator[str]:
 
 
 def _not_below(name: str, numbers: Iterable[float | None]) -> Iterator[str]:
-    if any(number is not None and not 0 <= number < math.inf for number in numbers):
+    known = [number for number in numbers if number is not None]
+    if not all(number >= 0 for number in known):
         yield f"{name} is below 0"
+    yield from _not_beyond(name, known)
 
 
 def _positive(name: str, numbers: Sequence[float]) -> Iterator[str]:
-    if not all(0 < number < math.inf for number in numbers):
+    if not all(number > 0 for number in numbers):
         yield f"{name} must be above 0"
+    yield from _not_beyond(name, numbers)
+
+
+def _not_beyond(name: str, numbers: Sequence[float]) -> Iterator[str]:
+    if any(number >= LARGEST for number in numbers):
+        yield f"{name} must be below 2^63"

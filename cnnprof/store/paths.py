@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cnnprof.errors import StoreError
+from cnnprof.errors import StoreError, UsageError
 
 VARIABLE = "CNNPROF_STORE"
 
 
 def locate(path: str | os.PathLike[str] | None = None) -> Path:
-    """Return the path of the store: the one given, else the one of the environment, else the user's own."""
+    """Return the path of the store: the one given, else the one of the environment, else the user's own.
+
+    Raises:
+        UsageError: an empty one is given.
+    """
+    if path == "":
+        raise UsageError("--store names no file", hint="leave it out for your own store")
     chosen = path or os.environ.get(VARIABLE)
     return Path(chosen) if chosen else default_path()
 

@@ -15,7 +15,10 @@ from cnnprof.store.connection import Connection, damaged
 from cnnprof.store.rows import Damage, PartRow, RecordRow, RunRow
 
 T = TypeVar("T")
+R = TypeVar("R", bound=tuple[object, ...])
 _Row = tuple[Any, ...]
+_UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""The second where sqlite3 cannot read what SQLite says of a schema that is damaged."""
 _ROWS_PER_PAGE = 64
 """The shortest row takes more than 60 bytes of a page of 4,096."""
 _SHOWN = 20
@@ -103,6 +106,8 @@ def salvage(path: Path, choose: Callable[[list[str]], str]) -> tuple[Run, list[s
     """
     findings: list[Finding] = []
     contents = _contents(path, findings)
+    if findings and not contents.runs:
+        raise damaged(path, findings[0].message.removeprefix(f"the store {path} is damaged: "))
     chosen = choose([row.id for row in contents.runs])
     (row,) = [row for row in contents.runs if row.id == chosen]
     told = [finding.message for finding in findings]
@@ -121,9 +126,9 @@ def _contents(path: Path, findings: list[Finding], *, pages: bool = False) -> _C
         with connection.transaction(write=False) as db:
             if pages:
                 _check_pages(db, report)
-            runs = [RunRow(*row) for row in _readable(db, "runs", rows.RUNS, report)]
-            parts = [PartRow(*row) for row in _readable(db, "parts", rows.PARTS, report)]
-            records = [RecordRow(*row) for row in _readable(db, "records", rows.RECORDS, report)]
+            runs = _typed(RunRow, _readable(db, "runs", rows.RUNS, report), report)
+            parts = _typed(PartRow, _readable(db, "parts", rows.PARTS, report), report)
+            records = _typed(RecordRow, _readable(db, "records", rows.RECORDS, report), report)
     except StoreError as error:
         if error.code != "store-damaged":
             raise
@@ -134,6 +139,17 @@ def _contents(path: Path, findings: list[Finding], *, pages: bool = False) -> _C
     _check_ties(runs, parts, records, report)
     runs.sort(key=lambda row: row.order)
     return _Contents(runs, _grouped(parts, lambda part: part.run), _grouped(records, lambda record: record.part))
+
+
+def _typed(kind: Callable[..., R], found: Iterable[_Row], report: Callable[[str], None]) -> list[R]:
+    """Return the rows that say where they belong, and report the others."""
+    made = []
+    for values in found:
+        try:
+            made.append(rows.row_of(kind, values))
+        except Damage as damage:
+            report(str(damage))
+    return made
 
 
 def _grouped(found: Iterable[T], key: Callable[[T], int]) -> dict[int, list[T]]:
@@ -152,7 +168,7 @@ def _check_pages(db: sqlite3.Connection, report: Callable[[str], None]) -> None:
             for problem in problems.splitlines():
                 if problem != "ok" and not problem.startswith("***"):
                     report(problem)
-    except sqlite3.DatabaseError as error:
+    except _UNREADABLE as error:
         report(str(error))
 
 
@@ -189,7 +205,7 @@ def _scan(db: sqlite3.Connection, table: str, columns: str, order: str, found: d
     try:
         for row in db.execute(query):  # what was read before the error counts
             found[row[0]] = row
-    except sqlite3.DatabaseError:
+    except _UNREADABLE:
         return False
     return True
 
@@ -202,7 +218,7 @@ def _one_by_one(db: sqlite3.Connection, table: str, columns: str, keys: range, f
     for key in keys:
         try:
             row = db.execute(query, (key,)).fetchone()
-        except sqlite3.DatabaseError:
+        except _UNREADABLE:
             row = None
         if row is not None:
             found[key] = row

@@ -21,9 +21,11 @@ from cnnprof.model.run import (
     Telemetry,
     Temperature,
 )
+from cnnprof.store.files import of_environment
 from cnnprof.store.owner import Owner, is_alive
 
 T = TypeVar("T")
+R = TypeVar("R", bound=tuple[object, ...])
 
 RUNS = "number, id, head, crc, writer, touched"
 PARTS = "key, run, number, head, crc, network, network_crc"
@@ -49,8 +51,11 @@ class RunRow(NamedTuple):
 
     @property
     def owner(self) -> Owner | None:
-        """The process that measures it; None of what was imported or is finished."""
-        return None if self.writer is None else Owner(*decode(self.writer, list))
+        """The process that measures it; None of what was imported or is finished, or where the text is damaged."""
+        try:
+            return None if self.writer is None else Owner(*decode(self.writer, list))
+        except (ValueError, TypeError):
+            return None
 
     @property
     def alive(self) -> bool:
@@ -88,8 +93,30 @@ class RecordRow(NamedTuple):
     crc: int
 
 
+_PLACES: dict[type, dict[str, type]] = {
+    RunRow: {"number": int, "id": str, "touched": int},
+    PartRow: {"key": int, "run": int, "number": int},
+    RecordRow: {"key": int, "part": int, "kind": str},
+}
+"""What says where a row belongs. Its texts have checksums; the bytes of a damaged one may say NULL of any column."""
+
+
 class Damage(Exception):  # noqa: N818 not an error of the program: what was found
     """A row is not what was written."""
+
+
+def row_of(kind: Callable[..., R], values: Iterable[object]) -> R:
+    """Return a row of a table.
+
+    Raises:
+        Damage: a column by which it is found is of another type than was written.
+    """
+    found = kind(*values)
+    for name, due in _PLACES[type(found)].items():
+        if not isinstance(getattr(found, name), due):
+            table = type(found).__name__.removesuffix("Row").lower()
+            raise Damage(f"the {name} of {table} {found[0]} is damaged")
+    return found
 
 
 def sealed(record: Plain) -> tuple[str, int]:
@@ -109,7 +136,7 @@ def unsealed(text: str, crc: int, kind: type[T]) -> T:
     Raises:
         Damage: the checksum is not the text's, or the text is no such record.
     """
-    if checksum(text) != crc:
+    if not isinstance(text, str) or checksum(text) != crc:  # a NULL is no text
         raise Damage("its checksum is wrong")
     try:
         return decode(text, kind)
@@ -168,15 +195,25 @@ def assembled(run: RunRow, parts: Iterable[PartRow], records: Iterable[RecordRow
         Damage: the head of the run is.
     """
     head = run_head(run)
+    if run.id != head.id:
+        report(f"its id was {head.id}")
+    if run.writer is not None and run.owner is None:
+        report("which process measures it cannot be read")
     found: dict[int, list[Plain]] = {}
     for row in records:
         try:
-            found.setdefault(row.part, []).append(unsealed(row.data, row.crc, KINDS[row.kind]))
+            found.setdefault(row.part, []).append(_measured(row))
         except Damage as damage:
             report(f"{row.kind} {row.key}: {damage}")
     made = [_part(row, found.get(row.key, ()), report) for row in sorted(parts, key=lambda row: row.number)]
     whole = replace(head, parts=tuple(part for part in made if part is not None))
     return whole if run.alive else ended(whole)
+
+
+def _measured(row: RecordRow) -> Plain:
+    if row.kind not in KINDS:
+        raise Damage("there is no such kind of record")
+    return unsealed(row.data, row.crc, KINDS[row.kind])
 
 
 def _part(row: PartRow, measured: Iterable[Plain], report: Report) -> Part | None:
@@ -185,6 +222,10 @@ def _part(row: PartRow, measured: Iterable[Plain], report: Report) -> Part | Non
     except Damage as damage:
         report(f"part {row.number}: {damage}; its samples are lost with it")
         return None
+    wrong = dict(of_environment(part.environment))  # an import once let it through
+    for name, reason in wrong.items():
+        report(f"part {row.number}: environment.{name} {reason}")
+    sound = {name: value for name, value in part.environment.items() if name not in wrong}
     try:
         network = unsealed(row.network, row.network_crc, Part)
     except Damage as damage:
@@ -200,6 +241,7 @@ def _part(row: PartRow, measured: Iterable[Plain], report: Report) -> Part | Non
 
     return replace(
         part,
+        environment=sound,
         graph=network.graph,
         analysis=network.analysis,
         forwards=of(Forward),

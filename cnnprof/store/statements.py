@@ -39,7 +39,7 @@ def find(db: sqlite3.Connection, run_id: str) -> RunRow:
     found = db.execute(f"SELECT {rows.RUNS} FROM runs WHERE id = ?", (run_id,)).fetchone()  # noqa: S608 constants
     if found is None:
         raise UsageError(f"there is no run {run_id}", hint="'cnnprof runs' lists them", code="unknown-run")
-    return RunRow(*found)
+    return rows.row_of(RunRow, found)
 
 
 def find_idle(db: sqlite3.Connection, run_id: str) -> RunRow:
@@ -58,13 +58,13 @@ def find_idle(db: sqlite3.Connection, run_id: str) -> RunRow:
 def runs(db: sqlite3.Connection) -> list[RunRow]:
     """Return the rows of all runs, oldest first."""
     found = db.execute(f"SELECT {rows.RUNS} FROM runs")  # noqa: S608 constants
-    return sorted((RunRow(*row) for row in found), key=lambda row: row.order)
+    return sorted((rows.row_of(RunRow, row) for row in found), key=lambda row: row.order)
 
 
 def parts(db: sqlite3.Connection, run: int) -> list[PartRow]:
     """Return the rows of a run's parts."""
     found = db.execute(f"SELECT {rows.PARTS} FROM parts WHERE run = ? ORDER BY number", (run,))  # noqa: S608 constants
-    return [PartRow(*row) for row in found]
+    return [rows.row_of(PartRow, row) for row in found]
 
 
 def part_heads(db: sqlite3.Connection, run: int) -> list[tuple[str, int]]:
@@ -81,7 +81,7 @@ def samples(db: sqlite3.Connection, run: int) -> int:
 def records(db: sqlite3.Connection, part: int) -> list[RecordRow]:
     """Return the rows of what was measured of a part, in the order of measuring."""
     found = db.execute(f"SELECT {rows.RECORDS} FROM records WHERE part = ? ORDER BY key", (part,))  # noqa: S608 constants
-    return [RecordRow(*row) for row in found]
+    return [rows.row_of(RecordRow, row) for row in found]
 
 
 def put_part(db: sqlite3.Connection, run: int, number: int, part: Part) -> None:

@@ -43,9 +43,9 @@ def test_a_run_is_loaded_from_its_file(file):
 
 
 def test_what_is_not_there_is_an_error():
-    with pytest.raises(UsageError, match=r"^there is no run nope$"):
+    with pytest.raises(UsageError, match=r"(?m)^there is no run nope$"):
         cnnprof.load_run("nope")
-    with pytest.raises(UsageError, match=r"^nope\.json is no run: No such file or directory$"):
+    with pytest.raises(UsageError, match=r"(?m)^nope\.json is no run: No such file or directory$"):
         cnnprof.load_run("nope.json")
-    with pytest.raises(StoreError, match=r"it is a directory$"):
+    with pytest.raises(StoreError, match=r"(?m)it is a directory$"):
         cnnprof.runs(".")

@@ -20,7 +20,7 @@ IDS = ["20261119-a", "20261120-b", "20261120-c", "20261120-cc"]
 )  # fmt: skip
 def test_an_id_or_its_beginning_alone_or_last_names_a_run(word, expected):
     if expected is None:
-        with pytest.raises(UsageError, match=r"^202611 may be any of 4 runs: 20261119-a, .*, 20261120-cc$"):
+        with pytest.raises(UsageError, match=r"(?m)^202611 may be any of 4 runs: 20261119-a, .*, 20261120-cc$"):
             resolve(word, IDS)
     else:
         assert expected == resolve(word, IDS)

@@ -26,6 +26,18 @@ def test_a_file_is_one_line_of_ascii():
     assert (True, 1) == (text.isascii(), text.count("\n"))
 
 
+def test_what_an_environment_says_besides_is_kept():
+    run = runs.run(runs.ID, runs.part(environment={"cores": 2, "threads": None, "mine": {"x": [1, "two"]}}))
+
+    assert run == files.from_json(files.to_json(run), "run.json")
+
+
+def test_a_name_may_be_of_many_digits():
+    run = runs.run(runs.ID, runs.part("9" * 60))
+
+    assert run == files.from_json(files.to_json(run), "run.json")
+
+
 def changed(change) -> str:
     """A run file in which one thing is different."""
     given = json.loads(files.to_json(runs.run()))
@@ -73,6 +85,21 @@ LAST = (*PART, "forwards", 3)
         (put(*PART, "setting", "threads", value=0), "parts[0]: threads must be above 0"),
         (put(*PART, "memory", "peak_bytes", value=0), "parts[0]: peak_bytes must be above 0"),
         (put(*PART, "marks", value=[]), "parts[0]: 2 layers have 0 marks"),
+        *[(put(*PART, "environment", name, value=value),
+           f"parts[0]: environment.{name} must be a whole number above 0")
+          for name in ("cores", "threads", "memory_bytes") for value in ("two", 0, -1, 1.5, True, 2**63, [1])],
+        (put(*PART, "environment", "governor", value=1), "parts[0]: environment.governor must be text"),
+        (put(*PART, "environment", "libc", value=[]), "parts[0]: environment.libc must be text"),
+        (put(*PART, "environment", "allocator", value="x"), "parts[0]: environment.allocator must be texts by name"),
+        (put(*PART, "environment", "allocator", value={"x": 1}),
+         "parts[0]: environment.allocator must be texts by name"),
+        (put(*PART, "environment", "mine", value=10**38),
+         "parts[0].environment.mine is a whole number of more than 38 digits"),
+        (put(*PART, "costs", "node", "inside_ns", value=10**330),
+         "parts[0].costs.node.inside_ns is a whole number of more than 38 digits"),
+        (put(*PART, "setting", "batch", value=10**30), "parts[0]: batch must be below 2^63"),
+        (put(*FIRST, "wall_ns", value=2**63), "parts[0]: forwards[0]: wall_ns must be below 2^63"),
+        (put(*FIRST, "faults", value=2**63), "parts[0]: forwards[0]: a number must be below 2^63"),
         (put(*FIRST, "wall_ns", value=0), "parts[0]: forwards[0]: wall_ns must be above 0"),
         (put(*FIRST, "wall_ns", value=-5), "parts[0]: forwards[0]: wall_ns must be above 0"),
         (put(*FIRST, "wall_ns", value=1.5), "Expected int, got float - at $.parts[0].forwards[0].wall_ns"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnprof.errors import StoreError
+from cnnprof.errors import StoreError, UsageError
 from cnnprof.store import paths
 from cnnprof.store.runs import Store
 
@@ -40,12 +40,17 @@ def test_the_users_folder_is_made_to_write_and_not_to_read(tmp_path):
 
 
 def test_other_folders_are_not_made(tmp_path):
-    with pytest.raises(StoreError, match=f"there is no directory {tmp_path / 'nope'}$"):
+    with pytest.raises(StoreError, match=f"(?m)there is no directory {tmp_path / 'nope'}$"):
         Store.open(tmp_path / "nope" / "runs.sqlite3", write=True)
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "data").write_text("in the way")
 
-    with pytest.raises(StoreError, match=r"the folder of the store: Not a directory$"):
+    with pytest.raises(StoreError, match=r"(?m)the folder of the store: Not a directory$"):
         Store.open(write=True)
+
+
+def test_an_empty_name_is_no_store():
+    with pytest.raises(UsageError, match="--store names no file"):
+        paths.locate("")

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cnnprof.errors import StoreError, UsageError
+from cnnprof.errors import StoreError
 from cnnprof.model.plain import replace
-from cnnprof.store.choosing import resolve
 from cnnprof.store.rescue import Finding, salvage, verify
 from cnnprof.store.runs import Store
 from tests.helpers import runs
@@ -56,7 +55,7 @@ def test_an_empty_file_is_a_store_without_runs(tmp_path):
 def test_a_database_of_another_program_is_not_looked_at(tmp_path):
     change(tmp_path / "other", "CREATE TABLE runs (x)")
 
-    with pytest.raises(StoreError, match=r"is a database, but not one of cnnprof$"):
+    with pytest.raises(StoreError, match=r"(?m)is a database, but not one of cnnprof$"):
         verify(tmp_path / "other")
 
 
@@ -96,6 +95,95 @@ def test_twenty_findings_of_a_run_are_enough(path):
     assert {runs.ID: 6, "long": 20} == {
         run: sum(finding.run == run for finding in verify(path).findings) for run in (runs.ID, "long")
     }
+
+
+def change_bytes(path: Path, old: bytes, new: bytes) -> None:
+    """Change bytes of the file at the first place where they are."""
+    data = path.read_bytes()
+    assert old in data
+    path.write_bytes(data.replace(old, new, 1))
+
+
+def test_a_bit_of_a_records_kind_that_changed_is_found_and_costs_that_record_only(path):
+    change_bytes(path, b'forward{"kind":"E","wall_ns":1,', b'forw`rd{"kind":"E","wall_ns":1,')
+
+    assert Finding("long", "forw`rd 8: there is no such kind of record") in verify(path).findings
+    run, problems = salvage(path, only("long"))
+    assert len(LONG.parts[0].forwards) - 1 == len(run.parts[0].forwards)
+    assert "forw`rd 8: there is no such kind of record" in problems
+
+
+def test_a_kind_that_changed_is_damage_in_a_store_of_an_older_version_too(tmp_path):
+    path = tmp_path / "runs"
+    sql = (Path(__file__).parent / "assets" / "version_1.sql").read_text()
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(sql)
+    change_bytes(path, b"forward{", b"forw`rd{")
+
+    with pytest.raises(StoreError, match="is damaged: CHECK constraint failed") as caught:
+        Store.open(path)
+    assert "store-damaged" == caught.value.code
+    assert any("there is no such kind of record" in each.message for each in verify(path).findings)
+
+
+def test_a_schema_that_is_no_longer_utf_8_is_damage(path):
+    change_bytes(path, b'CREATE TABLE "records"', b'CRE\xffTE TABLE "records"')
+
+    with pytest.raises(StoreError, match="is damaged: a text in it is not UTF-8") as caught:
+        Store.open(path)
+    assert "store-damaged" == caught.value.code
+    assert verify(path).findings
+    assert WHOLE.id == salvage(path, only(runs.ID))[0].id
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ("head", "its checksum is wrong"),
+        ("crc", "its checksum is wrong"),
+        ("writer = '[1', head", "its checksum is wrong"),
+        ("id", "the id of run 1 is damaged"),
+        ("touched", "the touched of run 1 is damaged"),
+    ],
+)
+def test_a_column_that_became_null_is_found_and_costs_no_other_run(path, column, expected):
+    loosen(path)
+    change(path, f"UPDATE runs SET {column} = NULL WHERE number = 1")  # noqa: S608 the columns above
+
+    assert expected in [finding.message for finding in verify(path).findings]
+    assert LONG == salvage(path, only("long"))[0]
+
+
+def loosen(path: Path) -> None:
+    """Let a table of runs have NULL where it may not, as the bytes of a damaged one can."""
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_schema SET sql = replace(sql, ' NOT NULL', '') WHERE name = 'runs'")
+
+
+def test_a_text_that_is_no_longer_utf_8_is_found(path):
+    change_bytes(path, b'"wall_ns":1,', b'"wall_n\xff":1,')
+
+    assert [("long", "forward 8: its checksum is wrong")] == list(verify(path).findings)
+
+
+def test_a_writer_and_an_id_that_changed_are_found(path):
+    change(path, "UPDATE runs SET writer = '[1' WHERE number = 1")
+    change(path, "UPDATE runs SET id = 'lung' WHERE number = 2")
+
+    expected = [(runs.ID, "which process measures it cannot be read"), ("lung", "its id was long")]
+    assert expected == list(verify(path).findings)
+
+
+def test_what_an_environment_cannot_be_is_damage_and_left_out(path):
+    odd = runs.run("odd", runs.part(environment={"cores": "two", "mine": "two"}))
+    with Store.open(path, write=True) as store:
+        store.add(odd)
+
+    told = "part 0: environment.cores must be a whole number above 0"
+    assert [("odd", told)] == list(verify(path).findings)
+    run, problems = salvage(path, only("odd"))
+    assert ({"mine": "two"}, [told]) == (run.parts[0].environment, problems)
 
 
 # What can be read
@@ -195,13 +283,21 @@ def test_rows_far_behind_a_page_that_was_overwritten_are_saved_too(path):
 
 
 @pytest.mark.parametrize("destroy", [lambda path: overwrite(path, 1), lambda path: path.write_bytes(b"x" * 5000)])
-def test_of_a_file_without_its_head_nothing_is_left_and_that_is_said(path, destroy):
+def test_a_file_without_its_head_is_not_taken_for_a_store(path, destroy):
     destroy(path)
 
-    assert [] == list(verify(path).runs)
+    for look in (verify, lambda path: salvage(path, last)):
+        with pytest.raises(StoreError, match="is no store of cnnprof, or its beginning is lost") as caught:
+            look(path)
+        assert "store" == caught.value.code
+
+
+def test_a_store_of_which_only_the_first_bytes_are_damaged_is_a_damaged_one(path):
+    change_bytes(path, b"SQLite format 3", b"SQLite_format 3")
+
     assert [f"the store {path} is damaged: file is not a database"] == [each.message for each in verify(path).findings]
-    with pytest.raises(UsageError, match="none is stored"):
-        salvage(path, lambda ids: resolve("last", ids))
+    with pytest.raises(StoreError, match=r"^the store [^ ]* is damaged: file is not a database"):
+        salvage(path, last)
 
 
 def test_damage_is_looked_at_and_not_touched(path):

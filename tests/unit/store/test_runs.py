@@ -110,7 +110,7 @@ def test_the_last_memory_counts(store):
 def test_samples_of_a_part_that_is_not_there_are_a_mistake_of_the_caller(store):
     writer = store.begin(runs.head(runs.run()))
 
-    with pytest.raises(ValueError, match=r"^there is no part 7$"):
+    with pytest.raises(ValueError, match=r"(?m)^there is no part 7$"):
         writer.record(7, Temperature(layer="a", hot_ns=(), cold_ns=()))
 
 
@@ -255,7 +255,7 @@ def test_runs_are_deleted_with_everything_and_the_file_shrinks(store):
 def test_of_several_runs_all_or_none_are_deleted(store):
     store.add(runs.run())
 
-    with pytest.raises(UsageError, match=r"^there is no run nope$"):
+    with pytest.raises(UsageError, match=r"(?m)^there is no run nope$"):
         store.delete([runs.ID, "nope"])
 
     assert [runs.ID] == store.ids()
@@ -263,7 +263,7 @@ def test_of_several_runs_all_or_none_are_deleted(store):
 
 @pytest.mark.parametrize("act", ["load", "resume"])
 def test_a_run_that_is_not_there_is_an_error(store, act):
-    with pytest.raises(UsageError, match=r"^there is no run nope$") as caught:
+    with pytest.raises(UsageError, match=r"(?m)^there is no run nope$") as caught:
         getattr(store, act)("nope")
 
     assert "unknown-run" == caught.value.code
