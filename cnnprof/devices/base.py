@@ -134,6 +134,9 @@ class Subject(Protocol):
     def memory(self) -> dict[str, Any] | None:
         """Return the fields of ``MeasuredMemory``, or None where nothing counts it."""
 
+    def kernels(self) -> list[dict[str, Any]] | None:
+        """Run pass K; return the fields of an ``Attribution`` per layer, or None where nothing tells."""
+
     def output_std(self) -> float | None:
         """Return the standard deviation of the main output."""
 

@@ -12,6 +12,7 @@ from time import perf_counter_ns, thread_time_ns
 from typing import TYPE_CHECKING, Any
 
 from cnnprof.devices import system
+from cnnprof.devices.attribution import attributed
 from cnnprof.devices.base import Idle, Mark, Network
 from cnnprof.devices.steps import collected, varying
 
@@ -191,6 +192,10 @@ class CpuSubject:
 
     def memory(self) -> dict[str, Any] | None:
         return {"peak_bytes": self._network.peak_bytes(), "by": self._network.counter}
+
+    def kernels(self) -> list[dict[str, Any]] | None:
+        marked = self._network.marked
+        return None if marked is None or not self.layers else attributed(marked, self.layers)
 
     def output_std(self) -> float | None:
         found = self._network.output_std()

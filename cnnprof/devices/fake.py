@@ -231,6 +231,9 @@ class FakeSubject:
     def memory(self) -> dict[str, Any] | None:
         return {"peak_bytes": self._peak_bytes, "by": "the fake device"}
 
+    def kernels(self) -> list[dict[str, Any]] | None:
+        return None
+
     def output_std(self) -> float | None:
         return self._script.output_std
 

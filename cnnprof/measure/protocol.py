@@ -87,6 +87,8 @@ def measure(subject: Subject, plan: Plan, earlier: Earlier = Earlier()) -> Itera
     yield {"output_std": subject.output_std()}
     if not earlier.memory and (memory := subject.memory()) is not None:
         yield {"memory": memory}
+    if (kernels := subject.kernels()) is not None:
+        yield {"kernels": kernels}
     yield from _transfers(subject, plan, earlier)
     if plan.temperature:
         status = (yield from _alone(subject, plan, earlier.alone)) or status

@@ -22,7 +22,7 @@ DEADLINE_S = 900.0
 """That one message may take: building a network, compiling it, or one forward. A worker that is silent longer hangs."""
 FINISHED = ("done", "budget", "out-of-memory")
 """What resuming does not measure again."""
-_HEAD = ("layers", "marks", "phases", "environment", "costs", "steady", "status", "output_std")
+_HEAD = ("layers", "marks", "phases", "environment", "costs", "steady", "status", "output_std", "kernels")
 _SAME = ("cpu", "cores", "torch", "threads", "gpu", "cuda", "tf32")
 """What has to be the same where samples of two processes stand in one part."""
 

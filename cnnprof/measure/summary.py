@@ -19,7 +19,7 @@ from cnnprof.measure.samples import Samples, samples
 from cnnprof.measure.statistics import median
 from cnnprof.model.plain import replace
 from cnnprof.model.profile import Estimate, LayerTime, Profile
-from cnnprof.model.run import PASSES, Part, Pass, Run, Temperature
+from cnnprof.model.run import PASSES, Attribution, Part, Pass, Run, Temperature
 
 RESOLVED = 5
 """A time of fewer times the cost of its marks is below resolution: the cost itself is known to some ten percent."""
@@ -111,6 +111,7 @@ def _layer(
         time = estimate(_sums(places, marked), cost_ns=inside, dirty=len(marked.dirty))
         cpu_time = _cpu_time(places, marked, inside_cpu) if cpu else None
     measured = bool(places and marked.used)
+    kernels = [part.kernels[at] for at in places if at < len(part.kernels)]
     return LayerTime(
         name=name,
         time=time,
@@ -118,9 +119,20 @@ def _layer(
         calls=len(places),
         below_resolution=measured and (time is None or time.median_s * NS < RESOLVED * inside),
         resolution_s=RESOLVED * inside / NS if measured else None,
+        kernel=_kernel(kernels),
+        launches=_launches(kernels),
         hot=_together(alone, "hot_ns", len(places)),
         cold=_together(alone, "cold_ns", len(places)),
     )
+
+
+def _kernel(attributions: Sequence[Attribution]) -> str | None:
+    return next((each.kernels[0].name for each in attributions if each.kernels), None)
+
+
+def _launches(attributions: Sequence[Attribution]) -> int | None:
+    launched = [kernel.launches for each in attributions for kernel in each.kernels if kernel.kind != "operator"]
+    return sum(launched) if launched else None
 
 
 def _sums(places: Sequence[int], found: Samples) -> list[int]:

@@ -46,6 +46,10 @@ class LayerTime(Plain, frozen=True, kw_only=True):
     """True where the time is less than five times what its marks cost: then it is shown as less than that."""
     resolution_s: float | None = None
     """Those five times; None where the row has no marks."""
+    kernel: str | None = None
+    """The operator, or on a GPU the kernel, that takes longest in it (pass K)."""
+    launches: int | None = None
+    """Kernels and copies that it launches on a GPU in one forward; None where nothing told, and on a CPU."""
     hot: Estimate | None = None
     """By itself, over and over: all in the caches."""
     cold: Estimate | None = None

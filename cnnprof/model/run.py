@@ -111,6 +111,22 @@ class MeasuredMemory(Plain, frozen=True, kw_only=True):
     """What counted them."""
 
 
+class Kernel(Plain, frozen=True, kw_only=True):
+    """Something that a layer runs, as torch.profiler names it."""
+
+    name: str
+    kind: Literal["operator", "kernel", "copy"]
+    """An operator of torch on the CPU; a kernel or a copy that was launched on a GPU."""
+    launches: int
+
+
+class Attribution(Plain, frozen=True, kw_only=True):
+    """Pass K, of one layer in one forward: what takes longest first. Times are not kept: the profiler makes them."""
+
+    layer: str
+    kernels: tuple[Kernel, ...]
+
+
 class Copy(Plain, frozen=True, kw_only=True):
     """Pass T: one size copied one way, several times."""
 
@@ -208,6 +224,8 @@ class Part(Plain, frozen=True, kw_only=True):
     forwards: tuple[Forward, ...] = ()
     temperatures: tuple[Temperature, ...] = ()
     memory: MeasuredMemory | None = None
+    kernels: tuple[Attribution, ...] = ()
+    """One per layer that runs, in the order of running; empty where nothing told."""
     copies: tuple[Copy, ...] = ()
     load: Load | None = None
     overlap: Overlap | None = None
@@ -256,6 +274,7 @@ class Message(Plain, frozen=True, kw_only=True):
     forwards: tuple[Forward, ...] = ()
     temperature: Temperature | None = None
     memory: MeasuredMemory | None = None
+    kernels: tuple[Attribution, ...] | None = None
     copy: Copy | None = None
     load: Load | None = None
     overlap: Overlap | None = None

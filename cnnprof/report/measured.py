@@ -101,6 +101,14 @@ def _columns(profile: Profile, batch: int) -> Sequence[LayerColumn]:
             "dirty", "dirty", "forwards that something disturbed; left out where others are clean",
             lambda each: each.dirty, kind="count", unit="forwards",
         ),
+        of.value(
+            "kernel", "kernel", "operator, on a GPU kernel, that most of its time goes to, by torch.profiler (pass K)",
+            lambda time: time.kernel, kind="text",
+        ),
+        of.value(
+            "launches", "launches", "kernels and copies that it launches on a GPU in one forward (pass K)",
+            lambda time: time.launches, join="sum",
+        ),
         of.value("calls", "calls", "times the layer runs in one forward", lambda time: time.calls or None, join="sum"),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A network on an NVIDIA GPU: passes E, L, Q, G, M and T."""
+"""A network on an NVIDIA GPU: passes E, L, Q, G, K, M and T."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from cnnprof.devices import system
+from cnnprof.devices.attribution import attributed
 from cnnprof.devices.base import Alone, Dressed, Network
 from cnnprof.devices.cuda import costs, environment, memory
 from cnnprof.devices.cuda.context import context_ns
@@ -203,6 +204,10 @@ class CudaSubject:
         network = self._network
         held = [*network.weights, *network.inputs, *network.state()]
         return {"peak_bytes": memory.peak_bytes(self._toolkit, self._steps, held), "by": memory.COUNTER}
+
+    def kernels(self) -> list[dict[str, Any]] | None:
+        marked = self._network.marked
+        return None if marked is None or not self.layers else attributed(marked, self.layers, self._toolkit.finish)
 
     def output_std(self) -> float | None:
         found = self._network.output_std()
