@@ -61,9 +61,10 @@ def _quiet() -> Iterator[None]:
 
 
 def _profiled(marking: Marking, finish: Callable[[], object] | None) -> Any:
-    from torch.profiler import ProfilerActivity, profile
+    from torch.profiler import ProfilerActivity, profile, supported_activities
 
-    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if finish else [])]) as profiler:
+    wanted = {ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if finish else [])}
+    with profile(activities=wanted & supported_activities()) as profiler:
         _forward(marking)
         if finish is not None:
             finish()
