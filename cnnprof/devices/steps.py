@@ -22,9 +22,14 @@ def collected() -> Iterator[None]:
 
 
 def varying(seen: int, known: int) -> WorkerError:
-    """Return the error of a forward that ran other layers than were followed."""
+    """Return the error of a forward that ran another number of layers than were followed."""
+    return differing(f"{seen} layers", str(known))
+
+
+def differing(seen: str, known: str) -> WorkerError:
+    """Return the error of a forward that ran something else than was followed."""
     return WorkerError(
-        f"a forward ran {seen} layers, and {known} when it was followed: it does not do the same each time",
+        f"a forward ran {seen}, and {known} when it was followed: it does not do the same each time",
         hint="cnnprof times networks that run the same layers for any input",
         code="varying-forward",
     )

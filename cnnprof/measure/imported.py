@@ -8,23 +8,19 @@ function mode, which counts calls: a forward that was watched once says which ca
 from __future__ import annotations
 
 import copy
-import re
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from cnnprof.devices.base import Alone, Dressed, Idle, Layer, Mark, Network
-from cnnprof.measure.network import IDLE_LAYERS, IDLE_SHAPE, Marked, alone_on, draw, prepare, ready, set_up
-from cnnprof.model.graph import Graph, Node
+from cnnprof.measure.following import Call, Followed, Key, Order, check_rows, follow, other, path_of, rows, worn
+from cnnprof.measure.network import IDLE_LAYERS, IDLE_SHAPE, Given, Marked, alone_on, draw, prepare, ready, set_up
+from cnnprof.model.graph import Graph
 from cnnprof.model.run import Setting
 
 if TYPE_CHECKING:
     import torch
-
-Key = tuple[str, str | None]
-"""What happened: a module's path, and the function that was called in it; None: the module as a layer."""
 
 
 def named(source: dict[str, Any], graph: Graph, setting: Setting) -> Network:
@@ -58,145 +54,77 @@ def _network(module: Any, graph: Graph, setting: Setting) -> Network:
     module = module.to(setting.device, getattr(torch, setting.dtype))
     prepare(module, setting)
     _freeze(module, graph)
-    inputs = draw(graph.inputs, setting)
+    if not setting.compiled and any(isinstance(part, torch.nn.TransformerEncoderLayer) for part in module.modules()):
+        # One operator in place of layers that are rows, where nobody watches: E would be another network than L.
+        torch.backends.mha.set_fastpath_enabled(False)
+    given = _given(module, graph, setting)
     with torch.set_grad_enabled(setting.mode == "training"):
-        calls = _watch(module, inputs, {_path(node) for node in graph.nodes if node.call == "module"})
-    return ready(module, inputs, _marked(module, calls, graph, inputs, setting.device), setting, fresh=False)
+        layers = {path_of(node) for node in graph.nodes if node.call == "module"}
+        first, second = follow(module, given, layers), follow(module, given, layers)
+    check_rows(first, second, graph, trains=setting.mode == "training")
+    return ready(module, given, _marked(module, second, graph, given, setting.device), setting, fresh=False)
 
 
-def _path(node: Node) -> str:
-    """Return the path of the module that a node is, or was called in."""
-    return (node.origin.module if node.origin is not None else None) or ""
+def _given(module: torch.nn.Module, graph: Graph, setting: Setting) -> Given:
+    """Return the inputs as the reader gave them: by name, or in order."""
+    from cnnprof.readers.imported.trace import takes
+
+    names = [each.name for each in graph.inputs]
+    drawn = draw(graph.inputs, setting)
+    return Given((), dict(zip(names, drawn, strict=True))) if takes(module, names) else Given(tuple(drawn))
 
 
 def _freeze(module: torch.nn.Module, graph: Graph) -> None:
     for node in graph.nodes:
         if node.frozen and node.call == "module":
-            module.get_submodule(_path(node)).requires_grad_(requires_grad=False)
-
-
-# Which call is which row
-
-
-class _Call(NamedTuple):
-    """One thing that happened in a forward, in order."""
-
-    key: Key
-    number: int
-    """Of this module's calls, or of all functions that were seen outside of layers."""
-
-
-def _watch(module: torch.nn.Module, inputs: Sequence[torch.Tensor], layers: set[str]) -> list[_Call]:
-    """Return what a forward does, as far as its graph could have a row for it."""
-    import torch
-
-    watch = _Watch(module, inputs, layers)
-    plain = torch.nn.Module.__call__
-    torch.nn.Module.__call__ = lambda part, *args, **kwargs: watch.module(plain, part, args, kwargs)
-    try:
-        with _mode(watch.function):
-            module(*inputs)
-    finally:
-        torch.nn.Module.__call__ = plain
-    return watch.calls
-
-
-class _Watch:
-    def __init__(self, module: torch.nn.Module, inputs: Sequence[torch.Tensor], layers: set[str]) -> None:
-        self.calls: list[_Call] = []
-        self._layers = layers
-        self._paths = {id(each): path for path, each in module.named_modules()}
-        self._path = [""]
-        self._known = {id(each): each for each in (*inputs, *module.parameters(), *module.buffers())}
-        """Tensors that depend on the network: what is computed of others only is a constant."""
-        self._functions = 0
-        self._times: dict[str, int] = {}
-
-    def module(self, plain: Callable[..., Any], part: torch.nn.Module, args: Any, kwargs: Any) -> Any:
-        import torch
-
-        path = self._paths.get(id(part))
-        if path is None:  # made in the forward, or hidden in a list
-            path = ".".join(filter(None, (self._path[-1], type(part).__name__.lower())))
-        if path not in self._layers:
-            self._path.append(path)
-            try:
-                return plain(part, *args, **kwargs)
-            finally:
-                self._path.pop()
-        number = self._times[path] = self._times.get(path, -1) + 1
-        self.calls.append(_Call((path, None), number))
-        with torch._C.DisableTorchFunction():  # noqa: SLF001 torch's only name for it
-            result = plain(part, *args, **kwargs)
-        self._learn(result)
-        return result
-
-    def function(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        from cnnprof.readers.imported.calls import MAKERS, QUIET, function_name, tensors_in
-
-        number = self._functions
-        self._functions += 1
-        result = function(*args, **kwargs)
-        name = function_name(function).removesuffix("_")
-        if name not in QUIET | MAKERS and any(id(each) in self._known for each in tensors_in(args, kwargs)):
-            self.calls.append(_Call((self._path[-1], name), number))
-            self._learn(result)
-        return result
-
-    def _learn(self, result: Any) -> None:
-        from cnnprof.readers.imported.calls import tensors_in
-
-        self._known |= {id(each): each for each in tensors_in(result)}
-
-
-def _rows(calls: Sequence[_Call], graph: Graph) -> list[tuple[_Call, Node]]:
-    """Return the calls that rows of the graph stand for, in order; the first call of a kind is its first row."""
-    waiting: dict[Key, deque[Node]] = {}
-    for node in graph.nodes:
-        waiting.setdefault(_key(node), deque()).append(node)
-    found = []
-    for call in calls:
-        nodes = waiting.get(call.key)
-        if nodes:
-            found.append((call, nodes.popleft()))
-    return found
-
-
-def _key(node: Node) -> Key:
-    path = _path(node)
-    if node.call == "module":
-        return path, None
-    return path, re.sub(r"(_\d+)+$", "", node.name.removeprefix(f"{path}."))
+            module.get_submodule(path_of(node)).requires_grad_(requires_grad=False)
 
 
 # Marks
 
 
-def _marked(
-    module: torch.nn.Module, calls: Sequence[_Call], graph: Graph, inputs: Sequence[torch.Tensor], device: str
-) -> Marked:
-    rows = _rows(calls, graph)
-    parts = {path: part for path, part in module.named_modules() if (path, None) in {call.key for call, _ in rows}}
+def _marked(module: torch.nn.Module, followed: Followed, graph: Graph, given: Given, device: str) -> Marked:
+    found = rows(followed.calls, graph)
+    paths = {call.key[0] for call, _ in found if call.function is None}
+    parts = {path: part for path, part in module.named_modules() if path in paths}
+    functions = {call.number: call for call, _ in found if call.function is not None}
     layers = tuple(
-        Layer(node.name, "function" if call.key[1] else "module", _alone(module, parts, call, inputs))
-        for call, node in rows
+        Layer(node.name, "module" if call.function is None else "function", _alone(module, parts, call, given))
+        for call, node in found
     )
-    functions = {call.number for call, _ in rows if call.key[1] is not None}
 
     def dress(enter: Mark, leave: Mark) -> tuple[Callable[..., Any], Callable[[], AbstractContextManager[Any]]]:
-        forwards = {path: _dressed(part.forward, enter, leave) for path, part in parts.items()}
-        if not functions:  # then no mode slows down those without a row
-            return module, partial(_worn, parts, forwards, nullcontext)
-        counting = _counting(functions, enter, leave)
-        return partial(counting.of, module), partial(_worn, parts, forwards, lambda: counting)
+        order = Order([call.key for call, _ in found], functions, followed.functions)
+        forwards = {path: _dressed(part.forward, (path, None), order, enter, leave) for path, part in parts.items()}
+        # Without functions that are rows there is no mode, which would slow down the others.
+        counting = _counting(order, enter, leave) if functions else nullcontext()
+        return partial(order.of, module), partial(_marking, parts, forwards, counting, order)
 
     return Marked(layers, dress, {"module": _idle_modules(device), "function": _idle_functions(device)})
 
 
-def _dressed(forward: Callable[..., Any], enter: Mark, leave: Mark) -> Callable[..., Any]:
+@contextmanager
+def _marking(
+    parts: dict[str, torch.nn.Module],
+    forwards: dict[str, Callable[..., Any]],
+    counting: AbstractContextManager[Any],
+    order: Order,
+) -> Iterator[None]:
+    """Have modules use forwards with marks, and functions counted; at the end, check that it was the same forward."""
+    with worn(parts, forwards), counting:
+        yield
+    order.check()
+
+
+def _dressed(forward: Callable[..., Any], key: Key, order: Order, enter: Mark, leave: Mark) -> Callable[..., Any]:
     import torch
 
+    note, after = order.seen.append, order.after
+
     def dressed(*args: Any, **kwargs: Any) -> Any:
+        if after:
+            return forward(*args, **kwargs)
+        note(key)
         with torch._C.DisableTorchFunction():  # noqa: SLF001 torch's only name for it
             enter()
             result = forward(*args, **kwargs)
@@ -206,41 +134,19 @@ def _dressed(forward: Callable[..., Any], enter: Mark, leave: Mark) -> Callable[
     return dressed
 
 
-@contextmanager
-def _worn(
-    parts: dict[str, torch.nn.Module], forwards: dict[str, Callable[..., Any]], counting: Callable[[], Any]
-) -> Iterator[None]:
-    """Have modules use other forwards, and functions counted."""
-    before = {path: part.__dict__.get("forward") for path, part in parts.items()}
-    for path, part in parts.items():
-        part.__dict__["forward"] = forwards[path]
-    try:
-        with counting():
-            yield
-    finally:
-        for path, part in parts.items():
-            del part.__dict__["forward"]
-            if before[path] is not None:
-                part.__dict__["forward"] = before[path]
-
-
-def _counting(functions: set[int], enter: Mark, leave: Mark) -> Any:
-    """Return torch's function mode that marks the functions of these numbers; ``of`` calls what they are counted in."""
+def _counting(order: Order, enter: Mark, leave: Mark) -> Any:
+    """Return torch's function mode that marks those functions that an order expects."""
     from torch.overrides import TorchFunctionMode
 
-    numbered = [number in functions for number in range(max(functions) + 1)]
+    note = order.seen.append
 
     class Counting(TorchFunctionMode):  # type: ignore[misc] # torch is not followed
-        upcoming: Iterator[bool] = iter(())
-
-        def of(self, module: Callable[..., Any], *given: Any) -> Any:
-            # What is called around it has no number: torch.no_grad, which is a function too, and a loss.
-            self.upcoming = iter(numbered)
-            return module(*given)
-
         def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if not next(self.upcoming, False):
+            expected = next(order.upcoming, None)
+            if expected is None:
                 return function(*args, **(kwargs or {}))
+            known = function is expected.function and (expected.at < 0 or args[expected.at] is expected.parameter)
+            note(expected.key if known else other(expected, function, args))
             enter()
             result = function(*args, **(kwargs or {}))
             leave()
@@ -249,24 +155,14 @@ def _counting(functions: set[int], enter: Mark, leave: Mark) -> Any:
     return Counting()
 
 
-def _mode(call: Callable[..., Any]) -> Any:
-    from torch.overrides import TorchFunctionMode
-
-    class Mode(TorchFunctionMode):  # type: ignore[misc] # torch is not followed
-        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            return call(function, args, kwargs or {})
-
-    return Mode()
-
-
 def _alone(
-    module: torch.nn.Module, parts: dict[str, torch.nn.Module], call: _Call, inputs: Sequence[torch.Tensor]
+    module: torch.nn.Module, parts: dict[str, torch.nn.Module], call: Call, given: Given
 ) -> Callable[[], Alone] | None:
     """Return what prepares a module by itself; a function's arguments are not only tensors."""
-    path, function = call.key
-    if function is not None or not path or path not in parts:
+    path = call.key[0]
+    if call.function is not None or not path:
         return None
-    return lambda: alone_on(module, parts[path], call.number, inputs)
+    return lambda: alone_on(module, parts[path], call.number, given)
 
 
 def _idle_modules(device: str) -> Idle:
@@ -280,14 +176,14 @@ def _idle_modules(device: str) -> Idle:
             part(value)
 
     def marked(enter: Mark, leave: Mark) -> Dressed:
-        other = torch.nn.ReLU(inplace=True)
-        other.__dict__["forward"] = _dressed(other.forward, enter, leave)
+        order, twin = Order([], {}, 0), torch.nn.ReLU(inplace=True)
+        twin.__dict__["forward"] = _dressed(twin.forward, ("", None), order, enter, leave)
 
         def run() -> None:
             for _ in range(IDLE_LAYERS):
-                other(value)
+                twin(value)
 
-        return Dressed(run)
+        return Dressed(partial(order.of, run))
 
     return Idle(IDLE_LAYERS, plain, marked)
 
@@ -303,7 +199,9 @@ def _idle_functions(device: str) -> Idle:
             torch.relu_(value)
 
     def marked(enter: Mark, leave: Mark) -> Dressed:
-        counting = _counting(set(range(IDLE_LAYERS)), enter, leave)
-        return Dressed(partial(counting.of, plain), lambda: counting)
+        relu = Call(("", "relu"), 0, torch.relu_)
+        order = Order([], dict.fromkeys(range(IDLE_LAYERS), relu), IDLE_LAYERS)
+        counting = _counting(order, enter, leave)
+        return Dressed(partial(order.of, plain), lambda: counting)
 
     return Idle(IDLE_LAYERS, plain, marked)

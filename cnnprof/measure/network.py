@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof import builder
@@ -31,6 +33,18 @@ _DRAWN = range(1, 3)
 """What integer inputs hold: indices that every table has."""
 
 
+class Given(NamedTuple):
+    """What a module is called with."""
+
+    args: tuple[torch.Tensor, ...] = ()
+    kwargs: Mapping[str, torch.Tensor] = MappingProxyType({})
+
+    @property
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """All of it."""
+        return *self.args, *self.kwargs.values()
+
+
 class Marked(NamedTuple):
     """How a module's layers are told apart."""
 
@@ -40,18 +54,16 @@ class Marked(NamedTuple):
     idle: dict[str, Idle]
 
 
-def ready(
-    module: torch.nn.Module, inputs: Sequence[torch.Tensor], marked: Marked, setting: Setting, *, fresh: bool = True
-) -> Network:
+def ready(module: torch.nn.Module, given: Given, marked: Marked, setting: Setting, *, fresh: bool = True) -> Network:
     """Return a module that is ready to run in the steps of a setting; ``fresh``: it has not run yet."""
     import torch
 
     trains = setting.mode == "training"
     called: Any = torch.compile(module) if setting.compiled else module
-    steps = _Steps(module, inputs, setting) if trains else None
+    steps = _Steps(module, given, setting) if trains else None
 
     def forward_of(call: Callable[..., Any]) -> Callable[[], Any]:
-        return steps.forward(call) if steps else _inference(call, inputs)
+        return steps.forward(call) if steps else _inference(call, given)
 
     first = ("forward", forward_of(called))
     phases = (first, ("backward", steps.backward), ("optimizer", steps.update)) if steps else (first,)
@@ -68,22 +80,22 @@ def ready(
         phases=phases,
         marked=None if setting.compiled else dressed,
         idle={} if setting.compiled else marked.idle,
-        peak_bytes=lambda: _peak_bytes(module, inputs, steps, [step for _, step in phases]),
+        peak_bytes=lambda: _peak_bytes(module, given, steps, [step for _, step in phases]),
         counter=COUNTER,
-        output_std=lambda: _output_std(module, inputs),
-        inputs=tuple(inputs),
+        output_std=lambda: _output_std(module, given),
+        inputs=given.tensors,
         weights=(*module.parameters(), *module.buffers()),
         state=steps.state if steps else list,
         fresh=fresh and not setting.compiled,
     )
 
 
-def _inference(call: Callable[..., Any], inputs: Sequence[torch.Tensor]) -> Callable[[], Any]:
+def _inference(call: Callable[..., Any], given: Given) -> Callable[[], Any]:
     import torch
 
     def forward() -> Any:
         with torch.no_grad():
-            return call(*inputs)
+            return call(*given.args, **given.kwargs)
 
     return forward
 
@@ -91,7 +103,7 @@ def _inference(call: Callable[..., Any], inputs: Sequence[torch.Tensor]) -> Call
 class _Steps:
     """A training step: forward with a loss, backward, optimizer and the gradients' end."""
 
-    def __init__(self, module: torch.nn.Module, inputs: Sequence[torch.Tensor], setting: Setting) -> None:
+    def __init__(self, module: torch.nn.Module, given: Given, setting: Setting) -> None:
         trained = [each for each in module.parameters() if each.requires_grad]
         if not trained:
             raise UsageError(
@@ -100,13 +112,14 @@ class _Steps:
                 code="nothing-trains",
             )
         self.optimizer = _optimizer(setting.optimizer, trained)
-        self._inputs = inputs
+        self._given = given
         self._loss: Any = None
 
     def forward(self, call: Callable[..., Any]) -> Callable[[], None]:
         def forward() -> None:
             # The mean stands for any loss: its time is that of reading the outputs once.
-            self._loss = sum(each.float().mean() for each in tensors(call(*self._inputs)) if each.requires_grad)
+            outputs = tensors(call(*self._given.args, **self._given.kwargs))
+            self._loss = sum(each.float().mean() for each in outputs if each.requires_grad)
 
         return forward
 
@@ -136,25 +149,30 @@ def tensors(value: Any) -> list[torch.Tensor]:
 
     if isinstance(value, torch.Tensor):
         return [value]
-    held = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    if isinstance(value, Mapping):
+        held: Iterable[Any] = value.values()
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        held = [getattr(value, field.name) for field in dataclasses.fields(value)]
+    else:
+        held = value if isinstance(value, (list, tuple)) else ()
     return [each for part in held for each in tensors(part)]
 
 
 def _peak_bytes(
-    module: torch.nn.Module, inputs: Sequence[torch.Tensor], steps: _Steps | None, phases: Sequence[Callable[[], Any]]
+    module: torch.nn.Module, given: Given, steps: _Steps | None, phases: Sequence[Callable[[], Any]]
 ) -> int:
-    known = [module, *inputs, *([steps.optimizer] if steps else [])]
+    known = [module, *given.tensors, *([steps.optimizer] if steps else [])]
     with tracker(*known) as found:
         for phase in phases:
             phase()
     return total(found)
 
 
-def _output_std(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> float:
+def _output_std(module: torch.nn.Module, given: Given) -> float:
     import torch
 
     with torch.no_grad():
-        return float(tensors(module(*inputs))[-1].double().std(correction=0))
+        return float(tensors(module(*given.args, **given.kwargs))[-1].double().std(correction=0))
 
 
 # What a specification says
@@ -169,9 +187,9 @@ def built(graph: Graph, setting: Setting) -> Network:
     set_up(setting)
     module: Any = builder.build(graph, seed=setting.seed, device=setting.device, dtype=setting.dtype)
     prepare(module, setting)
-    inputs = draw(graph.inputs, setting)
+    given = Given(tuple(draw(graph.inputs, setting)))
     layers = tuple(
-        Layer(node.name, "line", partial(alone_on, module, module.get_submodule(module.paths[node.name]), 0, inputs))
+        Layer(node.name, "line", partial(alone_on, module, module.get_submodule(module.paths[node.name]), 0, given))
         for node in graph.nodes
         if node.when == "always" or setting.mode == "training"
     )
@@ -180,7 +198,7 @@ def built(graph: Graph, setting: Setting) -> Network:
         lambda enter, leave: (builder.marked(module, enter, leave), nullcontext),
         {"line": _idle_lines(setting)},
     )
-    return ready(module, inputs, marked, setting)
+    return ready(module, given, marked, setting)
 
 
 def split(graph: Graph, setting: Setting, names: Sequence[str]) -> Network:
@@ -200,7 +218,7 @@ def split(graph: Graph, setting: Setting, names: Sequence[str]) -> Network:
         prepare(each, setting)
     module = builder.split(here, there, frozenset(names))
     unmarked = Marked((), lambda _enter, _leave: (module, nullcontext), {})
-    return ready(module, draw(graph.inputs, on_cpu), unmarked, setting)
+    return ready(module, Given(tuple(draw(graph.inputs, on_cpu))), unmarked, setting)
 
 
 def set_up(setting: Setting) -> None:
@@ -215,16 +233,54 @@ def set_up(setting: Setting) -> None:
 
 @contextmanager
 def torch_kept(device: str) -> Iterator[None]:
-    """Put torch's number of threads, its random numbers, and what it holds of a GPU back at the end."""
+    """Have torch as a process of its own has it, and as it was at the end.
+
+    That is, whatever the caller has switched: gradients on, no inference mode, no autocast, no default device. Put back
+    are also the number of threads, the default dtype, random numbers, and what torch holds of a GPU.
+    """
     import torch
 
-    threads = torch.get_num_threads()
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    fast = torch.backends.mha.get_fastpath_enabled()
     gpu = cuda.kept(device) if device.startswith("cuda") else nullcontext()
-    with torch.random.fork_rng(devices=[]), gpu:
+    with torch.random.fork_rng(devices=[]), gpu, _modes_off(device.partition(":")[0]), _no_default_device():
         try:
             yield
         finally:
             torch.set_num_threads(threads)
+            torch.set_default_dtype(dtype)
+            torch.backends.mha.set_fastpath_enabled(fast)
+
+
+@contextmanager
+def _modes_off(kind: str) -> Iterator[None]:
+    import torch
+
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(mode=False))
+        stack.enter_context(torch.enable_grad())
+        for each in {"cpu", kind}:
+            stack.enter_context(torch.autocast(each, enabled=False))
+        yield
+
+
+@contextmanager
+def _no_default_device() -> Iterator[None]:
+    """Have new tensors on the CPU; without a default, which would be a function mode, unless a ``with`` holds it."""
+    import torch
+
+    before = torch.get_default_device()
+    if before == torch.device("cpu"):
+        yield
+        return
+    torch.set_default_device(None)
+    held = torch.get_default_device() != torch.device("cpu")
+    try:
+        with torch.device("cpu") if held else nullcontext():
+            yield
+    finally:
+        if not held:
+            torch.set_default_device(before)
 
 
 def prepare(module: torch.nn.Module, setting: Setting) -> None:
@@ -283,9 +339,9 @@ def _idle_lines(setting: Setting) -> Idle:
     return Idle(IDLE_LAYERS, lambda: module(value), marked)
 
 
-def alone_on(module: Any, part: torch.nn.Module, number: int, inputs: Sequence[torch.Tensor]) -> Alone:
+def alone_on(module: Any, part: torch.nn.Module, number: int, given: Given) -> Alone:
     """Return one layer by itself, on what reaches it in the network when it is called for that time (from 0)."""
-    args, kwargs = _arriving(module, part, number, inputs)
+    args, kwargs = _arriving(module, part, number, given)
 
     def running(layer: torch.nn.Module) -> Callable[[], Any]:
         def run() -> Any:
@@ -308,7 +364,7 @@ class _Arrived(BaseException):
     """A layer was reached: no error, and nothing in between may take it for one."""
 
 
-def _arriving(module: Any, part: torch.nn.Module, number: int, inputs: Sequence[torch.Tensor]) -> tuple[Any, Any]:
+def _arriving(module: Any, part: torch.nn.Module, number: int, given: Given) -> tuple[Any, Any]:
     calls: list[tuple[Any, Any]] = []
 
     def stop(_module: Any, args: Any, kwargs: Any) -> None:
@@ -319,7 +375,7 @@ def _arriving(module: Any, part: torch.nn.Module, number: int, inputs: Sequence[
     handle = part.register_forward_pre_hook(stop, with_kwargs=True)
     try:
         with _no_grad(), suppress(_Arrived):
-            module(*(each.clone() for each in inputs))
+            module(*_copied(given.args), **_copied(dict(given.kwargs)))
     finally:
         handle.remove()
     return calls[-1]

@@ -386,10 +386,10 @@ def test_a_network_runs_with_its_channels_last(monkeypatch):
 
     part = profile("lenet5", channels_last=True, batch=2)
 
-    module, inputs = seen[0][:2]
+    module, given = seen[0][:2]
     weights = [each for each in module.parameters() if each.dim() == 4]
     assert "channels_last" == part.setting.layout
-    assert [True] * 4 == [each.is_contiguous(memory_format=torch.channels_last) for each in (*inputs, *weights)]
+    assert [True] * 4 == [each.is_contiguous(memory_format=torch.channels_last) for each in (*given.tensors, *weights)]
 
 
 def test_frozen_layers_do_not_train():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cnnprof.errors import UsageError
@@ -136,10 +136,13 @@ def _arriving(given: Input, batch: int) -> torch.Tensor:
 
 def _called(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> Any:
     """Call the module with its inputs by name, where its forward has all their names, else in order."""
+    return module(**tensors) if takes(module, tensors) else module(*tensors.values())
+
+
+def takes(module: torch.nn.Module, names: Iterable[str]) -> bool:
+    """Return whether a forward has arguments of all these names."""
     known = inspect.signature(module.forward).parameters
-    if all(name in known for name in tensors):
-        return module(**tensors)
-    return module(*tensors.values())
+    return all(name in known for name in names)
 
 
 def _outputs(seen: Recorder, result: Any) -> dict[str, Edge]:
