@@ -237,7 +237,8 @@ _CMP, _EXP = Events(cmps=1), Events(exps=1)
 POINTWISE: dict[str, tuple[Events, Remembers]] = {
     **_named("add sub rsub subtract", (_ADD, "nothing")),
     **_named("mul multiply square", (_MUL, "inputs")),
-    "neg": (_MUL, "nothing"),
+    **_named("neg mul_number", (_MUL, "nothing")),
+    "div_number": (_DIV, "nothing"),
     **_named("div divide true_divide reciprocal", (_DIV, "inputs")),
     **_named("floor_divide remainder fmod", (_DIV, "nothing")),
     **_named("abs maximum minimum clamp_min clamp_max relu fmax fmin", (_CMP, "inputs")),

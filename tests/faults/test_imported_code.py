@@ -277,6 +277,90 @@ def test_a_forward_that_cannot_be_followed_is_one_error_with_what_to_pass(folder
     assert "\x1b" not in done.err
 
 
+ODD = """
+import torch
+from torch import nn
+
+class Odd(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+class Silent(RuntimeError):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+class Forward(nn.Module):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def forward(self, x):
+        raise self.error
+
+def interrupted(): raise KeyboardInterrupt
+def other(): raise BaseException("q")
+def odd(): raise Odd
+def silent(): raise Silent
+def long(): raise ValueError("m" * 3_000_000)
+def odd_forward(): return Forward(Odd())
+def interrupted_forward(): return Forward(KeyboardInterrupt())
+def long_forward(): return Forward(ValueError("m" * 3_000_000))
+def deep():
+    module = nn.ReLU()
+    for _ in range(1500):
+        module = nn.Sequential(module)
+    return module
+"""
+
+
+@pytest.mark.parametrize(
+    ("attribute", "error"),
+    [
+        ("interrupted", "error[import-fails] odd:interrupted: making it raised KeyboardInterrupt"),
+        ("other", "error[import-fails] odd:other: making it raised BaseException: q"),
+        ("odd", "error[import-fails] odd:odd: making it raised Odd"),
+        ("silent", "error[import-fails] odd:silent: making it raised Silent"),
+        ("long", f"error[import-fails] odd:long: making it raised ValueError: {'m' * 499}…"),
+        ("odd_forward", "odd:odd_forward: error[forward-raises] the forward raised Odd in Forward"),
+        ("interrupted_forward",
+         "error[import-fails] odd:interrupted_forward: running it raised KeyboardInterrupt"),
+        ("long_forward",
+         f"odd:long_forward: error[forward-raises] the forward raised ValueError in Forward: {'m' * 499}…"),
+        ("deep",
+         "error[forward-raises] odd:deep: the modules of deep are nested too deep for Python to walk through them"),
+    ],
+)  # fmt: skip
+def test_whatever_imported_code_raises_is_one_error_about_it(tmp_path, attribute, error):
+    (tmp_path / "odd.py").write_text(ODD)
+
+    done = analyze(tmp_path, f"odd:{attribute}", "--input", "3x8x8", "--quiet")
+
+    first, second = done.err.splitlines()
+    assert (2, "", error) == (done.code, done.out, first)
+    assert second.startswith("  hint: ")
+    assert "report" not in second
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("x = 1\nraise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("x = 1\nraise BaseException('q')", "BaseException: q"),
+        ("x = 1\nx = = 2", "SyntaxError: invalid syntax (raising.py, line 2)"),
+    ],
+)  # fmt: skip
+def test_a_module_that_cannot_be_imported_is_named_with_its_line(tmp_path, text, error):
+    (tmp_path / "raising.py").write_text(text)
+
+    done = analyze(tmp_path, "raising:net", "--quiet")
+
+    expected = [
+        f"error[import-fails] raising:net: importing raising raised {error}",
+        f"  hint: in {tmp_path / 'raising.py'}, line 2",
+    ]
+    assert (2, expected) == (done.code, done.err.splitlines())
+
+
 def test_two_inputs_are_given_by_their_names(folder):
     done = analyze(folder, "nets:Two", "--input", "image=3x8x8,words=7", "-f", "json", "--quiet")
 

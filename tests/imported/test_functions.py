@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from cnnprof.errors import UsageError
 from tests.imported.networks import Forward, counted, seen
 
 LAYERS = {
@@ -173,3 +174,40 @@ def test_a_second_head_of_attention_weights_does_not_hide_the_attention():
     module = Forward(lambda self, x: self.attend(x, x, x)[0], attend=nn.MultiheadAttention(8, 2, batch_first=True))
 
     assert ["multiheadattention"] == [node.op for node in seen(module, (5, 8)).nodes]
+
+
+NUMBERS = {
+    "an infinite factor": (lambda x: x * float("inf"), lambda x: x * 2.0),
+    "a divisor beyond all floats": (lambda x: x / (-float("inf")), lambda x: x / 2.0),
+    "nothing that is a number, added": (lambda x: x + float("nan"), lambda x: x + 2.0),
+    "an infinite one taken off": (lambda x: x - float("inf"), lambda x: x - 2.0),
+}
+
+
+@pytest.mark.parametrize("case", NUMBERS)
+def test_a_number_that_is_not_finite_is_counted_as_any_other(case):
+    odd, usual = (counted(Forward(lambda _, x, act=act: act(x).sum(1)), (3, 8, 8)) for act in NUMBERS[case])
+
+    assert usual.totals == odd.totals
+
+
+COMPLEX = {
+    "an output": (lambda _, x: torch.fft.fft(x).abs(), "fft_fft, made in Forward, is complex64"),
+    "a factor": (lambda _, x: (x * (1 + 2j)).abs(), "mul, made in Forward, is complex64"),
+    "a parameter": (lambda self, x: (x.to(torch.complex128) @ self.w).abs(),
+                    "w, a weight or buffer of Forward, is complex128"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", COMPLEX)
+def test_a_tensor_of_complex_numbers_is_refused_by_its_name_and_module(case):
+    forward, named = COMPLEX[case]
+    state = {"w": nn.Parameter(torch.zeros(8, 8, dtype=torch.complex128))} if case == "a parameter" else {}
+
+    with pytest.raises(UsageError) as caught:
+        counted(Forward(forward, **state), (3, 8, 8))
+
+    assert ("unknown-dtype", f"{named}, and cnnprof does not count such numbers") == (
+        caught.value.code,
+        caught.value.message,
+    )

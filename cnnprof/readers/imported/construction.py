@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cnnprof.readers.imported.meta import MOST_KEPT
+from cnnprof.readers.imported.said import message
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +51,7 @@ def construct(make: Callable[[], T]) -> T:
             with withheld():
                 return make()
         except (RuntimeError, TypeError) as error:  # NotImplementedError among the former
-            if not re.search("meta|allocate memory", str(error), re.IGNORECASE):
+            if not re.search("meta|allocate memory", message(error), re.IGNORECASE):
                 raise
     return make()
 

@@ -45,6 +45,11 @@ def _larger(call: Call) -> Fallback:
     return {"max": "maximum", "min": "minimum"}[call.name] if both else call.name, {}, call.operands
 
 
+def _by_number(call: Call) -> Fallback:
+    """Return a product with a number that no layer can have, or a quotient: autograd keeps nothing for it."""
+    return call.name if len(call.operands) > 1 else f"{call.name}_number", {}, call.operands
+
+
 def _einsum(call: Call) -> Fallback:
     operands = call.operands
     if len(operands) > 2 or not isinstance(call.args[0], str):  # noqa: PLR2004 their order would be torch's choice
@@ -67,4 +72,6 @@ _SPECIAL: dict[str, Callable[[Call], Fallback]] = {
     "max": _larger,
     "min": _larger,
     "einsum": _einsum,
+    "mul": _by_number,
+    "div": _by_number,
 }

@@ -5,6 +5,7 @@ A function here may be wrong about a call: the recorder takes a layer only if it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -53,12 +54,20 @@ def _sum_like(op: str) -> Finder:
         if len(tensors) == 2:  # noqa: PLR2004 both
             return _scaled(call, tensors) or Found(op, inplace, tensors)
         number = right if tensors and tensors[0] is left else left
-        if isinstance(number, bool) or not isinstance(number, (int, float)):
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not _finite(number):
             return None
         swapped = tensors[0] is not left and op not in ("add", "mul")
         return None if swapped else Found(op, {"other": float(number), **inplace}, tensors)
 
     return find
+
+
+def _finite(number: float) -> bool:
+    """Return whether a layer can have a number: the language has neither infinities nor what is no float."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number beyond all floats
+        return False
 
 
 def _scaled(call: Call, tensors: list[torch.Tensor]) -> Found | None:

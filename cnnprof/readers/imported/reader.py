@@ -62,7 +62,12 @@ def in_worker(request: dict[str, Any]) -> str:
         dtypes={name: dtype for name, _, dtype in request["inputs"] if dtype is not None},
     )
     found = sources.find(model, overrides.params)
-    graph = trace(found.module, sources.inputs(found, overrides, model), name=found.name, source=model)
+    try:
+        graph = trace(found.module, sources.inputs(found, overrides, model), name=found.name, source=model)
+    except Exception:
+        raise
+    except BaseException as error:  # an exit or an interrupt that the forward raised: nobody types Ctrl-C to a worker
+        raise sources.raised(error, "running it", model) from error
     return to_json(graph).decode()
 
 

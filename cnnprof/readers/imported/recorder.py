@@ -31,6 +31,7 @@ from cnnprof.readers.imported.functions import FUNCTIONS
 from cnnprof.readers.imported.memo import Memo
 from cnnprof.readers.imported.modules import find, is_list, layer_type
 from cnnprof.readers.imported.tensors import (
+    check_dtype,
     frozen,
     is_parameter,
     names_batch,
@@ -67,9 +68,11 @@ class Recorder:
         self.containers: dict[str, Container] = {}
         self.reached: set[str] = set()
         """Paths of the modules that were called."""
+        self._class = type(module).__name__
         self._paths = {id(each): path for path, each in module.named_modules()}
         self._state: dict[int, tuple[str, torch.Tensor]] = {}
         for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+            check_dtype(tensor, name, f"a weight or buffer of {self._module(name.rpartition('.')[0])}")
             self._state.setdefault(id(tensor), (name, tensor))
         self._counters = {name: key for key, (name, _) in self._state.items() if name.endswith("num_batches_tracked")}
         self._owners: dict[int, str] = {}
@@ -137,6 +140,9 @@ class Recorder:
     def _path(self) -> str:
         """Of the module that is being called; the network's own is empty."""
         return self._frames[-1].path if self._frames else ""
+
+    def _module(self, path: str) -> str:
+        return path or self._class
 
     def _inside(self, name: str) -> str:
         """Return a name below that of the module that is being called."""
@@ -321,7 +327,12 @@ class Recorder:
         self.put(tensor, Edge(name))
 
     def put(self, tensor: torch.Tensor, edge: Edge) -> None:
-        """Take a tensor as the value of an edge."""
+        """Take a tensor as the value of an edge.
+
+        Raises:
+            UsageError: of numbers that nobody counts here.
+        """
+        check_dtype(tensor, edge.node, f"made in {self._module(self._path)}")
         self._change(self._values, id(tensor), edge)
         self._alive.append(tensor)
 

@@ -21,6 +21,7 @@ from cnnprof.model.graph import Input
 from cnnprof.readers import torchvision
 from cnnprof.readers.collector import nearest
 from cnnprof.readers.imported.construction import construct
+from cnnprof.readers.imported.said import message, said
 from cnnprof.readers.overrides import Overrides
 
 if TYPE_CHECKING:
@@ -170,11 +171,11 @@ def _import(name: str, model: str) -> Any:
             raise UsageError(
                 f"{model}: there is no module {error.name!r}", hint=_where(name), code="unknown-model"
             ) from error
-        raise _raised(error, f"importing {name}", model) from error
+        raise raised(error, f"importing {name}", model) from error
     except MemoryError:
         raise
-    except (Exception, SystemExit) as error:
-        raise _raised(error, f"importing {name}", model) from error
+    except BaseException as error:  # whatever it is, the module raised it: nobody types Ctrl-C to a worker
+        raise raised(error, f"importing {name}", model) from error
 
 
 def _where(name: str) -> str:
@@ -202,8 +203,8 @@ def _part(value: Any, name: str, model: str) -> Any:
         raise UsageError(
             f"{model}: {owner} has no attribute {name!r}", hint=nearest(name, dir(value)), code="unknown-model"
         ) from error
-    except Exception as error:
-        raise _raised(error, f"looking for {name}", model) from error
+    except BaseException as error:  # as for an import
+        raise raised(error, f"looking for {name}", model) from error
 
 
 def _module(value: Any, model: str) -> torch.nn.Module:
@@ -241,27 +242,28 @@ def _made(make: Callable[[], T], model: str) -> T:
         return make()
     except (CnnprofError, MemoryError):
         raise
-    except (Exception, SystemExit) as error:
-        raise _raised(error, "making it", model, _advice(error)) from error
+    except BaseException as error:  # as for an import
+        raise raised(error, "making it", model, _advice(error)) from error
 
 
 def _advice(error: BaseException) -> str | None:
-    wanting = isinstance(error, TypeError) and "required" in str(error)
+    wanting = isinstance(error, TypeError) and "required" in message(error)
     return (
         "it is called without arguments: write a function that returns the module, and name that" if wanting else None
     )
 
 
-def _raised(error: BaseException, doing: str, model: str, advice: str | None = None) -> UsageError:
+def raised(error: BaseException, doing: str, model: str, advice: str | None = None) -> UsageError:
     """Return the error of imported code, with advice or the place in it."""
-    said = " ".join(f"{type(error).__name__}: {error}".split())
-    return UsageError(f"{model}: {doing} raised {said}", hint=advice or _place(error), code="import-fails")
+    return UsageError(f"{model}: {doing} raised {said(error)}", hint=advice or _place(error), code="import-fails")
 
 
 def _place(error: BaseException) -> str | None:
     """Return the last place in code that is not installed, else the last one that is not cnnprof's."""
     import traceback
 
+    if isinstance(error, SyntaxError) and isinstance(error.filename, str):  # code that never ran has no frame
+        return f"in {error.filename}, line {error.lineno}"
     ours = str(Path(__file__).parents[2])
     frames = [each for each in traceback.extract_tb(error.__traceback__) if not each.filename.startswith(("<", ours))]
     found = [each for each in frames if "site-packages" not in each.filename] or frames

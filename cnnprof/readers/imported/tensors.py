@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from cnnprof.model.graph import Recorded, TensorSpec
+from cnnprof.errors import UsageError
+from cnnprof.model.graph import DTYPE_BYTES, Recorded, TensorSpec
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +22,21 @@ def is_parameter(tensor: torch.Tensor) -> bool:
 def dtype_name(tensor: torch.Tensor) -> str:
     """Return torch's name of the dtype, ``float32``."""
     return str(tensor.dtype).removeprefix("torch.")
+
+
+def check_dtype(tensor: torch.Tensor, name: str, where: str) -> None:
+    """Refuse numbers whose bytes and arithmetic are not known here: complex, quantised, of fewer than eight bits.
+
+    Raises:
+        UsageError: with the tensor's name and where it is.
+    """
+    dtype = dtype_name(tensor)
+    if dtype not in DTYPE_BYTES:
+        raise UsageError(
+            f"{name}, {where}, is {dtype}, and cnnprof does not count such numbers",
+            hint="pass a part of the network that has none of them",
+            code="unknown-dtype",
+        )
 
 
 def spec(tensor: torch.Tensor) -> TensorSpec:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cnnprof.errors import UsageError
 from cnnprof.model.graph import Edge, Graph, Input
 from cnnprof.model.plain import replace
+from cnnprof.readers.imported.said import message
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +42,12 @@ def trace(module: torch.nn.Module, inputs: tuple[Input, ...], *, name: str, sour
     module = _unwrapped(module)
     try:
         return _traced(module, inputs, BATCH, name, source)
+    except RecursionError as error:  # a forward's own is explained where it is called
+        raise UsageError(
+            f"{source}: the modules of {name} are nested too deep for Python to walk through them",
+            hint="pass a part of the network, or put the innermost modules into one list",
+            code="forward-raises",
+        ) from error
     except UsageError as first:
         if first.code not in ("forward-raises", "depends-on-data", "too-large"):
             raise
@@ -179,7 +186,7 @@ def _explained(error: Exception, module: torch.nn.Module, inputs: tuple[Input, .
     """Return what went wrong in a forward, where, and what to pass instead."""
     where = getattr(error, "cnnprof_module", type(module).__name__)
     given = ", ".join(f"{each.name} {'x'.join(map(str, (batch, *each.shape)))} {each.dtype}" for each in inputs)
-    said = str(error).strip().partition("\n")[0]
+    said = message(error)
     if isinstance(error, TypeError) and "forward()" in said:
         return UsageError(
             f"the forward wants other inputs: {said}",
@@ -199,7 +206,7 @@ def _explained(error: Exception, module: torch.nn.Module, inputs: tuple[Input, .
             code="depends-on-data",
         )
     return UsageError(
-        f"the forward raised {type(error).__name__} in {where}: {said}",
+        f"the forward raised {type(error).__name__} in {where}{said and ': '}{said}",
         hint=f"it was called with {given}; another --input may fit",
         code="forward-raises",
     )
