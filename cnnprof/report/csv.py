@@ -30,6 +30,8 @@ BELOW = (
     "copy_lines",
 )  # fmt: skip
 """Tables below the main one that no column of it holds the sums of."""
+_SETTINGS = ("protocol", "device", "dtype")
+"""Columns in which nothing is named that a program would look for: a run file that somebody made may say anything."""
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
@@ -119,7 +121,11 @@ def _cell(column: Column, value: Value, *, terminal: bool) -> int | float | str:
         return value
     # Sizes are read by programs: x, not ×. Everything else is exact, but for what UTF-8 cannot hold.
     exact = text(column, value) if column.kind not in ("shapes", "sizes") else to_ascii(text(column, value))
-    shown = visible(exact) if terminal else exact.encode("utf-8", "backslashreplace").decode("utf-8")
+    shown = (
+        visible(exact)
+        if terminal or column.id in _SETTINGS
+        else exact.encode("utf-8", "backslashreplace").decode("utf-8")
+    )
     return guard(shown)
 
 

@@ -148,6 +148,13 @@ def test_names_are_exact_in_a_file_and_escaped_on_a_terminal():
     assert ["a\\x1b[31m\\nb"] == read(render(found._replace(screen=Screen(80, True, True, True))))[1]
 
 
+@pytest.mark.parametrize("column", ["protocol", "device", "dtype"])
+def test_what_a_run_file_says_of_its_device_is_escaped_in_a_file_too(column):
+    table = Table("a", "a title", (Column(column, column, "text"),), (Line(("cpu\u202ex\x1b",), path="a"),))
+
+    assert ["cpu\\u202ex\\x1b"] == read(render(Report(table)))[1]
+
+
 def test_a_lone_surrogate_does_not_stop_the_file():
     text = render(report([analysis([row("a\udc80")])], columns=["name"]))
 
