@@ -41,10 +41,10 @@ def run_here(request: dict[str, Any], module: torch.nn.Module | None = None) -> 
     if request["device"].startswith("fake"):
         yield from _measured(None, request)
         return
-    from cnnprof.measure import imported, network
+    from cnnprof.measure import imported, kept, network
 
     network.check_torch()
-    with network.torch_kept(request["device"]), explained():
+    with kept.torch_kept(request["device"]), explained():
         found = _network(request) if module is None else imported.of(module, *_asked(request))
         yield from _measured(found, request)
 

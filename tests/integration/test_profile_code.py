@@ -16,7 +16,9 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 import cnnprof
-from cnnprof.measure import network
+from cnnprof.measure import following
+from cnnprof.measure.following import Call
+from cnnprof.measure.kept import torch_kept
 from tests.integration.test_profile import figures, profile
 
 # Which call is which row
@@ -167,6 +169,15 @@ def test_layers_in_threads_are_refused_as_that():
     assert part.problem.startswith("the forward calls fc in another thread")
 
 
+def test_a_made_layer_of_several_functions_is_refused_as_that():
+    calls = [Call(("act", "neg"), 0, torch.neg), Call(("act", "softmax"), 1, torch.softmax)]
+
+    with pytest.raises(cnnprof.UsageError, match="act is made in the forward, or kept where torch") as caught:
+        following._made("act", calls)
+
+    assert "hidden-layer" == caught.value.code
+
+
 # What a network is called with, and what it returns
 
 
@@ -227,7 +238,7 @@ def test_an_encoder_runs_layer_by_layer_in_every_pass_of_an_inference():
 
     net = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     graph = cnnprof.load(nn.Sequential(net), input=(3, 8))
-    with network.torch_kept("cpu"):
+    with torch_kept("cpu"):
         ready = imported.of(nn.Sequential(net), graph, Setting(threads=1))
         with torch.profiler.profile() as profiler:
             ready.phases[0][1]()
