@@ -77,6 +77,8 @@ def _measured(time: LayerTime) -> dict[str, Any]:
         found[name] = None if time.time is None else getattr(time.time, name)
     found |= {
         "launch_gap_s": time.launch_gap_s,
+        "kernel": time.kernel,
+        "launches": time.launches,
         "calls": time.calls,
         "below_resolution": time.below_resolution,
         "resolution_s": time.resolution_s,
