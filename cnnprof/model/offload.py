@@ -247,10 +247,10 @@ class BreakEven(Plain, frozen=True, kw_only=True):
 
     @property
     def confirmed(self) -> bool | None:
-        """Whether the device pays on one side of b* and not on the other; None where not both were measured."""
-        if len(self.checks) < 2:  # noqa: PLR2004 both
-            return None
-        return all(each.pays == each.expected for each in self.checks)
+        """Whether it was seen to pay where it should, on both sides of b*; None where not both were measured."""
+        if any(each.pays != each.expected for each in self.checks):
+            return False
+        return True if len(self.checks) > 1 else None
 
 
 class Offload(Plain, frozen=True, kw_only=True):

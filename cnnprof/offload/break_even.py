@@ -160,13 +160,13 @@ def beside(batch: float) -> tuple[int, int]:
 
 
 def _checks(found: BreakEven, points: Sequence[Point]) -> tuple[Check, ...]:
-    """Return what was measured right beside it, to confirm it or anyway."""
+    """Return what was measured right beside it, to confirm it or anyway; and every batch that says otherwise."""
     near = () if found.batch is None else beside(found.batch)
     return tuple(
         Check(batch=each.batch, host_s=host, device_s=device + copies, expected=_expected(found, each.batch))
         for each in points
-        if each.batch in near
         for host, device, copies in [each.times()]
+        if each.batch in near or (device + copies < host) != _expected(found, each.batch)
     )
 
 
@@ -201,7 +201,7 @@ def _near(found: BreakEven) -> str:
 def _never(host: float, device: float, copies: float) -> str:
     if device < host:
         return (
-            "transfer-bound: it never pays, in this format; per sample it computes "
+            "transfer-bound: it never pays, copies one after the other and in this format; per sample it computes "
             f"{duration(host - device)} less than the host and copies {duration(copies)}"
         )
     return f"it never pays: per sample it computes {duration(device)}, and the host {duration(host)}"

@@ -87,10 +87,10 @@ def test_a_training_step_has_launch_gaps_of_its_forward_and_no_graph():
 def test_every_tensor_of_the_network_is_copied_and_a_ladder_besides():
     part, _ = measured()
 
-    # Inputs and flatten 8·8 floats, the linear layer 10; its weights and bias 64·10 + 10.
-    assert [40, 256, 2600, *LADDER] == moved(part)["sizes"]
-    assert [40, 256, 2600, *LADDER] == sorted({copy.bytes for copy in part.copies})
-    assert 4 * 12 == len(part.copies)
+    # Inputs and flatten 8·8 floats, inputs as uint8, the linear layer 10; its weights and bias 64·10 + 10.
+    assert [40, 64, 256, 2600, *LADDER] == moved(part)["sizes"]
+    assert [40, 64, 256, 2600, *LADDER] == sorted({copy.bytes for copy in part.copies})
+    assert 4 * 13 == len(part.copies)
     assert (2600, 325, 200 * MS) == (part.load.weights_bytes, part.load.weights_ns, part.load.context_ns)
     assert 10 == part.overlap.batches
 
@@ -117,7 +117,7 @@ def test_an_interrupted_part_goes_on_with_the_copies_that_are_missing():
     after = measure(before, here()).run.parts[0]
 
     assert before.parts[0].copies == after.copies[:6]
-    assert 4 * 12 == len(after.copies) == len({(each.bytes, each.direction, each.memory) for each in after.copies})
+    assert 4 * 13 == len(after.copies) == len({(each.bytes, each.direction, each.memory) for each in after.copies})
     assert before.parts[0].load == after.load
 
 

@@ -52,8 +52,8 @@ def test_a_device_that_computes_faster_and_copies_longer_than_it_saves_never_pay
 
     assert "never" == found.verdict
     assert (
-        "transfer-bound: it never pays, in this format; per sample it computes 9.000 µs less than the host and copies "
-        "12.00 µs"
+        "transfer-bound: it never pays, copies one after the other and in this format; per sample it computes 9.000 µs "
+        "less than the host and copies 12.00 µs"
     ) == found.message
 
 
@@ -145,6 +145,16 @@ def test_a_batch_that_is_not_as_expected_refutes_it():
     also = (point(7, 80, 70, confirms=True), point(8, 90, 85, confirms=True))
 
     assert of((10, 10), (50, 1), (20, 1), batches=(1, 64), also=also).confirmed is False
+
+
+def test_a_batch_anywhere_that_says_otherwise_refutes_lines_that_do_not_fit_it():
+    """The host's times grow less and less: its line is above the device's at 128, and it is not."""
+    points = [point(1, 10, 175), point(32, 100, 175), point(64, 120, 175), point(128, 170, 175)]
+    found = break_even(points, "pinned", NEVER_RUN)
+
+    assert "from" == found.verdict
+    assert [(128, True, False)] == [(each.batch, each.expected, each.pays) for each in found.checks]
+    assert found.confirmed is False
 
 
 def test_one_side_alone_confirms_nothing():
