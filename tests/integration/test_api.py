@@ -139,5 +139,5 @@ def test_what_is_no_model_is_refused():
 def test_what_would_change_a_graph_that_is_read_already_is_refused(tmp_path, function, name, value):
     graph = cnnprof.load(write(tmp_path))
 
-    with pytest.raises(cnnprof.UsageError, match=f"^{name} does not change a graph, which is read already$"):
+    with pytest.raises(cnnprof.UsageError, match=f"(?m)^{name} does not change a graph, which is read already$"):
         function(graph, **{name: value})
