@@ -239,9 +239,9 @@ def _part(model: Model, graph: Graph, source: dict[str, Any] | None, setting: Se
 def _script(device: str) -> dict[str, Any] | None:
     if device.partition(":")[0] != "fake":
         return None
-    from cnnprof.devices import fake
+    from cnnprof.devices import fake_script
 
-    return fake.read(device)
+    return fake_script.read(device)
 
 
 def _here(model: Model) -> Callable[[dict[str, Any]], Iterator[dict[str, Any]]]:

@@ -9,7 +9,6 @@ figure and fault of measuring can be tried on it, with known answers and without
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -19,62 +18,11 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from cnnprof.devices.base import failed_device, lost_device
-from cnnprof.errors import UsageError
+from cnnprof.devices.fake_script import Script
 
 _MEMORIES = ("pinned", "pageable")
 _BATCHES = 10
 """That are copied and computed at once."""
-
-
-class Script(NamedTuple):
-    """What happens. Times are in nanoseconds."""
-
-    macs_per_ns: float = 100.0
-    bytes_per_ns: float = 20.0
-    layer_ns: int = 2_000
-    """A layer takes this and its multiply-accumulates or its bytes at these rates, whichever takes longer."""
-    gap_ns: int = 500
-    """Before each layer and after the last."""
-    hidden_ns: int = 0
-    """Only in a forward without marks: what no layer and no gap explains."""
-    inside_ns: int = 100
-    outside_ns: int = 1_000
-    """What a pair of marks adds, in a layer's interval and between two."""
-    planted_ns: dict[str, int] = {}
-    """By a layer's name, what it takes besides; ``gap:NAME`` before that layer."""
-    noise: tuple[float, ...] = (1.0,)
-    """Factors of successive forwards' times, over and over."""
-    slow_first: tuple[float, ...] = (1.5, 1.2)
-    """Factors of the first ones besides."""
-    stolen_ns: dict[str, int] = {}
-    """By a forward's number, as text: time in which the thread did not run."""
-    others: float = 0.0
-    threads: int = 1
-    cores: int = 2
-    memory_bytes: int = 2**40
-    cold: float = 2.0
-    """How much longer a layer takes with its weights out of the caches."""
-    output_std: float | None = 1.0
-    faults: dict[str, str] = {}
-    """By a forward's number, as text: segfault, kill, memory, hang, print or exit; nan, inf, zero or negative times;
-    sticky: every later call in this process fails too; lost: the device is gone."""
-    host: bool = False
-    """Whether it stands for the CPU, to which nothing is copied."""
-    launch_ns: int = 0
-    """What the host takes to launch a layer. Above 0 there are the passes Q and G."""
-    copy_ns: int = 10_000
-    """What a copy takes besides its bytes."""
-    pinned_bytes_per_ns: float = 25.0
-    pageable_bytes_per_ns: float = 8.0
-    verified: bool | None = True
-    """Whether what was copied arrived."""
-    overlap: float = 1.0
-    """Of the shorter of copying and computing, the part that is hidden when both are done at once."""
-    context_ns: int = 200_000_000
-    load_bytes_per_ns: float = 8.0
-    """At which weights and buffers are loaded."""
-    telemetry: dict[str, dict[str, Any]] = {}
-    """By the moment, ``before`` or ``after``: what it says of itself, as fields of ``Telemetry``."""
 
 
 class Moved(NamedTuple):
@@ -87,33 +35,6 @@ class Moved(NamedTuple):
 def missing(_python: str) -> tuple[str, str] | None:
     """Return what is missing: nothing."""
     return None
-
-
-def read(device: str) -> dict[str, Any]:
-    """Return what the file of ``fake:FILE`` says; nothing where there is none.
-
-    Raises:
-        UsageError: there is no such file, or it says what no script has.
-    """
-    path = device.partition(":")[2]
-    if not path:
-        return {}
-    try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 pathlib costs start-up
-            found: Any = json.load(file)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{device}: {error}", hint="a JSON object of values for the fake device") from error
-    if not isinstance(found, dict):
-        raise UsageError(f"{device}: no JSON object", hint="a JSON object of values for the fake device")
-    unknown = found.keys() - set(Script._fields)
-    if unknown:
-        raise UsageError(
-            f"{device}: {', '.join(sorted(unknown))}: no such value", hint=f"one of {', '.join(Script._fields)}"
-        )
-    strange = [each for each in found.get("faults", {}).values() if each not in _FAULTS]
-    if strange:
-        raise UsageError(f"{device}: {strange[0]}: no such fault", hint=f"one of {', '.join(_FAULTS)}")
-    return found
 
 
 def subject(_network: object, request: dict[str, Any]) -> FakeSubject:

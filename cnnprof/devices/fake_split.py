@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cnnprof.devices.fake import FakeSubject, Script
+from cnnprof.devices.fake import FakeSubject
+from cnnprof.devices.fake_script import Script
 
 
 class SplitSubject(FakeSubject):

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from cnnprof.api import profiling
-from cnnprof.devices.fake import FakeSubject, Script
+from cnnprof.devices.fake import FakeSubject
+from cnnprof.devices.fake_script import Script
 from cnnprof.errors import StoreError
 from cnnprof.measure import worker
 from cnnprof.measure.protocol import Plan

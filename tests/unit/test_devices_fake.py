@@ -7,7 +7,8 @@ import json
 import pytest
 
 from cnnprof.devices import fake
-from cnnprof.devices.fake import FakeSubject, Moved, Script
+from cnnprof.devices.fake import FakeSubject, Moved
+from cnnprof.devices.fake_script import FAULTS, Script, read
 from cnnprof.errors import UsageError, WorkerError
 
 QUIET = {"slow_first": (), "inside_ns": 0, "outside_ns": 0}
@@ -244,20 +245,38 @@ def test_nothing_is_missing_for_it():
 
 
 def test_without_a_file_everything_has_its_default():
-    assert {} == fake.read("fake")
+    assert {} == read("fake")
 
 
 def test_a_file_says_what_is_different(tmp_path):
     (tmp_path / "script.json").write_text('{"gap_ns": 7, "faults": {"3": "hang"}}')
 
-    assert {"gap_ns": 7, "faults": {"3": "hang"}} == fake.read(f"fake:{tmp_path / 'script.json'}")
+    assert {"gap_ns": 7, "faults": {"3": "hang"}} == read(f"fake:{tmp_path / 'script.json'}")
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ('{"gap": 7, "layers": 1}', "gap, layers: no such value"),
-        ('{"faults": {"3": "explode"}}', "explode: no such fault"),
+        (
+            '{"faults": {"3": "explode"}}',
+            "faults must be an object of forwards and faults, each one of segfault, kill,",
+        ),
+        ('{"faults": ["nan"]}', "faults must be an object of forwards and faults"),
+        ('{"faults": {"3": ["nan"]}}', "faults must be an object of forwards and faults"),
+        ('{"launch_ns": "8000"}', 'launch_ns must be a whole number of at least 0, got "8000"'),
+        ('{"copy_ns": null}', "copy_ns must be a whole number of at least 0, got null"),
+        ('{"copy_ns": -5}', "copy_ns must be a whole number of at least 0, got -5"),
+        ('{"copy_ns": 10.5}', "copy_ns must be a whole number of at least 0, got 10.5"),
+        ('{"bytes_per_ns": 0}', "bytes_per_ns must be a number above 0, got 0"),
+        ('{"macs_per_ns": NaN}', "macs_per_ns must be a number above 0, got NaN"),
+        ('{"cores": "x"}', 'cores must be a whole number above 0, got "x"'),
+        ('{"noise": []}', r"noise must be a list of numbers above 0, got \[\]"),
+        ('{"noise": 5}', "noise must be a list of numbers above 0, got 5"),
+        ('{"overlap": 5}', "overlap must be a number from 0 to 1, got 5"),
+        ('{"host": "yes"}', 'host must be true or false, got "yes"'),
+        ('{"planted_ns": {"c1": "x"}}', "planted_ns must be an object of whole numbers"),
+        ('{"telemetry": {"before": 5}}', "telemetry must be an object with the objects before and after"),
         ("{", "Expecting property name"),
         ("[1]", "no JSON object"),
     ],
@@ -266,14 +285,24 @@ def test_a_file_that_says_anything_else_is_refused(tmp_path, text, expected):
     (tmp_path / "script.json").write_text(text)
 
     with pytest.raises(UsageError, match=expected) as caught:
-        fake.read(f"fake:{tmp_path / 'script.json'}")
+        read(f"fake:{tmp_path / 'script.json'}")
 
     assert caught.value.hint
 
 
+def test_what_may_be_unknown_may_be_null(tmp_path):
+    (tmp_path / "script.json").write_text('{"output_std": null, "verified": null, "slow_first": []}')
+
+    assert [None, None, []] == list(read(f"fake:{tmp_path / 'script.json'}").values())
+
+
+def test_the_device_can_do_every_fault_that_a_script_may_name():
+    assert set(FAULTS) == set(fake._FAULTS)
+
+
 def test_a_file_that_is_not_there_is_refused():
     with pytest.raises(UsageError, match="No such file"):
-        fake.read("fake:nowhere.json")
+        read("fake:nowhere.json")
 
 
 def test_every_default_can_be_written_into_a_file():
