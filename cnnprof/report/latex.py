@@ -8,6 +8,7 @@ say. Definitions of the columns are comments above each table, notes stand below
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
@@ -65,8 +66,19 @@ def render(report: Report) -> str:
     model = report.analyses[0].model if len(report.analyses) == 1 else ""
     first = _sheet(report.main, report.main.title, model)
     others = [_sheet(table, f"{model}: {table.title}" if model else table.title, model) for table in report.extra]
-    sheets = [first, *others]
+    sheets = _apart([first, *others])
     return "\n".join("".join(f"{line}\n" for line in part) for part in (_head(report, sheets), *map(_table, sheets)))
+
+
+def _apart(sheets: Sequence[_Sheet]) -> list[_Sheet]:
+    """Return the sheets with a number behind a label that there was before: LaTeX wants each once."""
+    times = Counter[str]()
+    found = []
+    for sheet in sheets:
+        times[sheet.label] += 1
+        again = f"-{times[sheet.label]}" if times[sheet.label] > 1 else ""
+        found.append(sheet._replace(label=f"{sheet.label}{again}"))
+    return found
 
 
 def _sheet(table: Table, title: str, model: str) -> _Sheet:

@@ -321,3 +321,12 @@ def test_a_table_in_a_report_of_no_result_is_named_by_what_it_lists():
     table = Table("zoo", "2 networks", (TEXT,), (Line(("a",)), Line(("b",))))
 
     assert [r"\caption{2 networks}\label{tab:zoo}\smallskip"] == lines_with(render(Report(table)), "caption")
+
+
+def test_tables_of_one_kind_have_labels_that_differ():
+    result = two_places()
+    text = render(Report(layer_table(result), (result,), (totals_table(result), totals_table(result))))
+
+    assert [r"\label{tab:net-layers}", r"\label{tab:net-totals}", r"\label{tab:net-totals-2}"] == [
+        line[line.index(r"\label") :].removesuffix(r"\smallskip") for line in lines_with(text, r"\label")
+    ]

@@ -193,3 +193,13 @@ def test_one_part_alone_has_no_such_tables():
     host, _ = sides(HOST, DEVICE)
 
     assert [] == [each.id for each in of(host).extra if each.id in ("offload", "placement")]
+
+
+def test_latex_has_signs_for_the_formulas_and_no_escapes():
+    text = render(of(*sides(HOST, DEVICE)), "latex")
+
+    assert [r"computing $\div$ loading", r"R$^2$", r"$\alpha$"] == [
+        each for each in (r"computing $\div$ loading", r"R$^2$", r"$\alpha$") if each in text
+    ]
+    assert r"\textbackslash" not in text
+    assert [] == [line for line in text.splitlines() if line.startswith("%") and "\\u0" in line]
