@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import random
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from cnnprof.model.offload import BreakEven, Check, Direction, Line, Memory
 from cnnprof.model.plain import replace
+from cnnprof.model.run import Setting
 from cnnprof.offload.lines import line
 from cnnprof.offload.medians import NS, median, redrawn
 from cnnprof.offload.pays import Between, total
@@ -56,8 +58,20 @@ def break_evens(found: Sequence[Between]) -> tuple[BreakEven, ...]:
 def _command(found: Sequence[Between]) -> str:
     host, device = found[0].pair
     batches = sorted({1, 8, 64, *(each.pair.batch for each in found)})
-    devices = f"--device {host.part.setting.device} --device {device.part.setting.device}"
-    return f"cnnprof profile {host.part.model} {devices} --batch {','.join(map(str, batches))}"
+    devices = ["--device", host.part.setting.device, "--device", device.part.setting.device]
+    chosen = [*devices, "--batch", ",".join(map(str, batches)), *_options(device.part.setting)]
+    return shlex.join(["cnnprof", "profile", host.part.model, *chosen])
+
+
+def _options(setting: Setting) -> list[str]:
+    """Return the options of the command line that a setting differs from its defaults by, besides device and batch."""
+    return [
+        *(["--dtype", setting.arithmetic] if setting.arithmetic != "float32" else []),
+        *(["--training", setting.optimizer] if setting.mode == "training" else []),
+        *(["--channels-last"] if setting.layout == "channels_last" else []),
+        *(["--threads", str(setting.threads)] if setting.threads is not None else []),
+        *(["--compile"] if setting.compiled else []),
+    ]
 
 
 def _point(found: Between, memory: Memory) -> Point | None:

@@ -36,18 +36,24 @@ def is_host(part: Part) -> bool:
 
 
 def grouped(found: Iterable[Measured]) -> tuple[tuple[Pair, ...], ...]:
-    """Return for each network, setting and device what was measured at each batch, on it and on the host."""
+    """Return for each network, setting, device and host what was measured at each batch, on both."""
     known = [each for each in found if each.part.split is None]
-    hosts: dict[object, Measured] = {}
+    hosts: dict[object, dict[str, Measured]] = {}
     for each in known:
         if is_host(each.part):
-            hosts.setdefault(_what(each.part), each)
+            hosts.setdefault(_what(each.part), {}).setdefault(each.part.setting.device, each)
     groups: dict[object, list[Pair]] = {}
     for each in known:
-        host = hosts.get(_what(each.part))
-        if host is not None and not is_host(each.part):
-            groups.setdefault(_series(each.part), []).append(Pair(host, each))
+        for name, host in hosts.get(_what(each.part), {}).items():
+            if not is_host(each.part):
+                groups.setdefault((_series(each.part), name), []).append(Pair(host, _arrived(each)))
     return tuple(_by_batch(pairs) for pairs in groups.values())
+
+
+def _arrived(device: Measured) -> Measured:
+    """Return what was measured without the copies of which something else arrived: their times are of no copy."""
+    copies = tuple(each for each in device.part.copies if each.verified is not False)
+    return device._replace(part=replace(device.part, copies=copies))
 
 
 def split_beside(found: Iterable[Measured], pair: Pair, on_device: tuple[str, ...]) -> Measured | None:

@@ -200,7 +200,9 @@ def _layers(found: Offload, batch: AtBatch) -> Table:
         lines = tuple(line._replace(cells=(*line.cells[:3], *line.cells[4:])) for line in lines)
     pays = [each.name for each in batch.layers if each.pays]
     others = [f"{each.batch:,}" for each in found.batches if each.layers and each is not batch]
-    notes = [f"alone on the device {many(len(pays), 'layer')} of {len(batch.layers)} would pay{_listed(pays)}"]
+    known = sum(each.pays is not None for each in batch.layers)
+    unknown = "" if known == len(batch.layers) else f", of {len(batch.layers) - known} it is not known"
+    notes = [f"alone on the device {many(len(pays), 'layer')} of {len(batch.layers)} would pay{unknown}{_listed(pays)}"]
     if others:
         notes.append(f"the largest batch; JSON has the layers at batch {', '.join(others)} too")
     return Table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cnnprof.model.plain import replace
-from cnnprof.model.run import Part
+from cnnprof.model.run import Part, Setting
 from cnnprof.offload import offloads
 from cnnprof.offload.break_even import Point, beside, break_even
 from tests.helpers.pairs import copies, measured, sides
@@ -224,3 +224,17 @@ def test_parts_that_confirm_are_shown_and_no_line_goes_through_them():
     assert (1, 10) == found.break_even[0].batches
     assert [(4, False), (5, True)] == [(each.batch, each.pays) for each in found.break_even[0].checks]
     assert found.break_even[0].confirmed is True
+
+
+def test_the_command_that_measures_more_asks_for_the_same_setting():
+    setting = Setting(
+        device="cuda", batch=2, dtype="bfloat16", mode="training", optimizer="adam", layout="channels_last", threads=1
+    )
+    same = [replace(each, setting=replace(setting, device=each.setting.device)) for each in parts(2, 30, 52)]
+
+    (found,) = offloads(measured(*same))
+
+    assert (
+        "cnnprof profile net --device cpu --device cuda --batch 1,2,8,64 --dtype bfloat16 --training adam "
+        "--channels-last --threads 1"
+    ) == found.break_even[0].hint

@@ -121,3 +121,20 @@ def test_what_trains_only_lets_its_input_through():
 
 def test_a_batch_of_copies_is_larger():
     assert 8 * 256 == flow(sides(TIMES, TIMES, batch=8, model=CHAIN, copies=copies())[0].analysis).inputs[0].bytes
+
+
+def test_a_device_stands_beside_each_of_two_hosts():
+    cpu, cuda = sides(TIMES, TIMES)
+    other = replace(on("fake:slow.json", cpu), script={"host": True})
+
+    assert [[("cpu", "cuda", 1)], [("fake:slow.json", "cuda", 1)]] == pairs(cpu, other, cuda)
+
+
+def test_copies_of_which_something_else_arrived_are_not_used():
+    wrong = tuple(replace(each, verified=False) for each in copies())
+    cpu, cuda = sides(TIMES, TIMES, copies=wrong)
+
+    (found,) = offloads(measured(cpu, cuda))
+
+    assert [()] == [batch.routes for batch in found.batches]
+    assert () == found.break_even
