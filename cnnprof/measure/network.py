@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 IDLE_LAYERS = 100
 """Layers that do little, on which the cost of marks is measured."""
 IDLE_SHAPE = (1, 2**17)
-"""What they go over: half a MiB, so that between two marks the nearer caches fill with something else, as in a network.
-Measured: marks cost 3.8 µs a layer in MobileNetV3, 2.6 µs on these layers, 2.1 µs on identities of one number."""
+"""What they go over: half a MiB, so that between two marks the nearer caches fill with something else, as in a network:
+on layers of one number marks are in the caches, and seem cheaper than they are."""
 COUNTER = "torch's MemTracker"
 _IMAGE_DIMS = 4
 _DRAWN = range(1, 3)
