@@ -9,10 +9,10 @@ same command again goes on. Host and device are also measured beside each other,
 batch; where the device pays always or never, all batches that were measured have to say the same.
 
 ``unexplained`` is what the ledger leaves open, and ``Q / E`` the layers' own time, both as parts of a forward;
-``memory`` the measured peak as a part of the predicted one; ``G / E`` a replayed graph as a part of a forward. Copies
-out of pinned memory stand beside a plain loop of them by the host's clock. ``placements``: the first network is run
-with all layers on the device, with the last three quarters, the last half and the last quarter of them, and with none;
-the order of the five times has to be the predicted one.
+``memory`` the measured peak as a part of the predicted one; ``G / E`` a replayed graph as a part of a forward, and
+``F / E`` one after the cache was overwritten. Copies out of pinned memory stand beside a plain loop of them by the
+host's clock. ``placements``: the first network is run with all layers on the device, with the last three quarters, the last half and
+the last quarter of them, and with none; the order of the five times has to be the predicted one.
 """
 
 from __future__ import annotations
@@ -187,6 +187,7 @@ def figures(part: Part) -> dict[str, Any]:
         "unexplained": None if ledger is None else ledger.unexplained_share,
         "queued": None if ledger is None or whole is None or ledger.launch_gaps_s is None else ledger.layers_s / whole,
         "graph": None if profile.graph_gain is None else 1 / profile.graph_gain,
+        "flushed": profile.flush_factor,
         "memory": None if part.memory is None or not predicted else part.memory.peak_bytes / predicted,
         "telemetry": [each.sm_clock_mhz for each in part.telemetry],
         "doubts": [each.code for each in profile.doubts],
@@ -258,7 +259,7 @@ def _worst(found: list[dict[str, Any]], name: str, right: float) -> float | None
 def printed(found: dict[str, Any]) -> list[str]:
     """Return a row of the table."""
     whole = "-" if found["end_to_end_s"] is None else f"{found['end_to_end_s'] * 1e3:.3f} ms"
-    names = ("unexplained", "queued", "graph", "memory")
+    names = ("unexplained", "queued", "graph", "flushed", "memory")
     shares = ["-" if found[name] is None else f"{found[name]:.1%}" for name in names]
     return [f"{found['network']} x{found['batch']}", found["arithmetic"], found["status"], whole, *shares]
 
@@ -291,7 +292,7 @@ def main() -> None:
 
 def report(result: dict[str, Any], left: list[str]) -> str:
     """Return all of it as text."""
-    titles = ["network", "arithmetic", "status", "pass E", "unexplained", "Q / E", "G / E", "memory"]
+    titles = ["network", "arithmetic", "status", "pass E", "unexplained", "Q / E", "G / E", "F / E", "memory"]
     told = {True: "reached", False: "not reached", None: "not measured"}
     lines = [described(result["machine"]), "", table(titles, [printed(each) for each in result["figures"]]), ""]
     lines += [f"{each['network']}: {each['message']}; confirmed: {each['confirmed']}" for each in result["break_evens"]]

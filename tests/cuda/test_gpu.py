@@ -66,7 +66,7 @@ def test_at_batch_1_a_small_network_waits_for_its_host():
 def test_every_pass_is_made_and_nearly_every_forward_is_queued_ahead(model, batch):
     part = measured(model, batch)
 
-    assert {"E", "L", "Q", "G"} == {each.kind for each in part.forwards if not each.warm_up}
+    assert {"E", "L", "Q", "G", "F"} == {each.kind for each in part.forwards if not each.warm_up}
     queued = [bool(each.marks_ns) for each in part.forwards if each.kind == "Q"]
     assert statistics.mean(queued) >= 0.9
 
@@ -102,6 +102,27 @@ def test_the_peak_is_the_predicted_one_at_batch_64(model):
     assert part.memory is not None
     assert part.analysis is not None
     assert abs(part.memory.peak_bytes / part.analysis.memory.peak_bytes - 1) <= 0.05
+
+
+def test_torch_reserves_at_least_what_it_hands_out_and_the_gpu_is_used_by_more_than_that():
+    found = measured("resnet18").memory
+
+    assert found is not None
+    assert found.reserved_bytes is not None
+    assert found.used_bytes is not None
+    assert found.peak_bytes <= found.reserved_bytes < found.used_bytes
+
+
+# The cache
+
+
+def test_after_the_cache_was_overwritten_a_small_network_s_forward_takes_no_less_of_the_device():
+    kinds = {
+        kind: statistics.median(each.device_ns or 0 for each in measured("lenet5", 1).forwards if each.kind == kind)
+        for kind in ("E", "F")
+    }
+
+    assert kinds["F"] >= 0.95 * kinds["E"]
 
 
 # Copies
@@ -203,7 +224,7 @@ def test_a_compiled_network_is_measured_as_a_whole():
     part = measured("lenet5", 8, compile=True)
 
     assert () == part.layers
-    assert {"E", "G"} == {each.kind for each in part.forwards if not each.warm_up}
+    assert {"E", "G", "F"} == {each.kind for each in part.forwards if not each.warm_up}
 
 
 def test_a_network_of_torchvision_is_measured_layer_by_layer():

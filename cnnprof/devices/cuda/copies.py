@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from cnnprof.devices.cuda.failures import is_out_of_memory
 from cnnprof.devices.cuda.queued import Blocker, time_queued
 from cnnprof.devices.cuda.toolkit import Toolkit
 
@@ -60,8 +61,8 @@ def _largest(toolkit: Toolkit, sizes: Sequence[int]) -> Buffers | None:
     for size in sorted(sizes, reverse=True):
         try:
             return _buffers(toolkit.torch, size)
-        except RuntimeError as error:  # which torch's OutOfMemoryError is; the host's pinned memory has no other
-            if "out of memory" not in str(error) and "allocate memory" not in str(error):
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
                 raise
     return None
 

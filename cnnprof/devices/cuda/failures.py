@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from cnnprof.devices.base import failed_device, lost_device
 from cnnprof.errors import CnnprofError, MissingPackageError
 
-_OUT_OF_MEMORY = "out of memory"
+_OUT_OF_MEMORY = ("out of memory", "allocate memory")
+"""Of the GPU; of the host, which is asked for pinned memory."""
 _UNUSABLE = ("NVIDIA driver", "No CUDA GPUs are available", "CUDA driver initialization failed")
 _LOST = ("unavailable", "no CUDA-capable device", "GPU is lost", "CUDA error: unknown error", "CUDA unknown error")
 _FAILED = ("CUDA error", "CUDNN_STATUS_", "cuDNN error", "CUBLAS_STATUS_", "CUDA driver error")
@@ -34,9 +35,14 @@ def explained() -> Iterator[None]:
         raise found from error
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Return whether memory was missing, which torch's OutOfMemoryError is not the only error for."""
+    return _has(str(error), _OUT_OF_MEMORY)
+
+
 def _meant(text: str) -> CnnprofError | None:
     line = (text.strip().splitlines() or [""])[0]  # torch adds advice in further lines
-    if _OUT_OF_MEMORY in line:
+    if _has(line, _OUT_OF_MEMORY):
         return None
     if _has(line, _UNUSABLE):
         return MissingPackageError(
