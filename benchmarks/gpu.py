@@ -11,8 +11,8 @@ batch; where the device pays always or never, all batches that were measured hav
 ``unexplained`` is what the ledger leaves open, and ``Q / E`` the layers' own time, both as parts of a forward;
 ``memory`` the measured peak as a part of the predicted one; ``G / E`` a replayed graph as a part of a forward, and
 ``F / E`` one after the cache was overwritten. Copies out of pinned memory stand beside a plain loop of them by the
-host's clock. ``placements``: the first network is run with all layers on the device, with the last three quarters, the last half and
-the last quarter of them, and with none; the order of the five times has to be the predicted one.
+host's clock. ``placements``: the first network is run with all layers on the device, with the last three quarters, the
+last half and the last quarter of them, and with none; the order of the five times has to be the predicted one.
 """
 
 from __future__ import annotations
