@@ -185,9 +185,7 @@ class CudaSubject:
             return None
         return {"layer": layer.name, "hot_ns": hot, "cold_ns": cold}
 
-    def _hot_and_cold(
-        self, alone: Alone, flush: Callable[[], Any], samples: int
-    ) -> tuple[list[int], list[int]]:
+    def _hot_and_cold(self, alone: Alone, flush: Callable[[], Any], samples: int) -> tuple[list[int], list[int]]:
         toolkit, blocker = self._toolkit, Blocker(self._toolkit)
 
         def chill() -> None:

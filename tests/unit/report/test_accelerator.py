@@ -77,15 +77,12 @@ def test_what_torch_reserved_and_what_was_in_use_stand_beside_the_measured_peak(
     memory = MeasuredMemory(peak_bytes=1_000_000, by="torch", reserved_bytes=2**21, used_bytes=2**29)
     found = replace(accelerated(TIMES), memory=memory)
 
-    assert (
-        """\
+    assert """\
 peak memory                               memory      exactly  error
 ────────────────────────────────────────────────────────────────────
 measured by torch                     976.56 KiB    1,000,000
 reserved for it by torch's allocator    2.00 MiB    2,097,152
-in use on the device, by everything   512.00 MiB  536,870,912"""
-        in render(of(found))
-    )
+in use on the device, by everything   512.00 MiB  536,870,912""" in render(of(found))
 
 
 def test_of_a_cpu_nothing_is_said_of_launches_graphs_or_copies():
