@@ -39,7 +39,7 @@ def attributed(
         return None
     with _quiet():
         events = [_profiled(marking, finish) for _ in range(2 if finish else 1)][-1]
-    found = {event.name: event for event in events if event.name.startswith(_RANGE)}
+    found = {event.name: event for event in events if _is_range(event)}
     if len(found) != len(layers):
         return None
     return [
@@ -69,6 +69,13 @@ def _profiled(marking: Marking, finish: Callable[[], object] | None) -> Any:
         if finish is not None:
             finish()
     return profiler.events()
+
+
+def _is_range(event: Any) -> bool:
+    """Return whether it is a layer's range: on a GPU there is a second event of that name, which has no operators."""
+    from torch.autograd import DeviceType
+
+    return event.name.startswith(_RANGE) and event.device_type == DeviceType.CPU
 
 
 def _forward(marking: Marking) -> None:
