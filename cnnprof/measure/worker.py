@@ -45,8 +45,8 @@ def run_here(request: dict[str, Any], module: torch.nn.Module | None = None) -> 
 
     network.check_torch()
     with kept.torch_kept(request["device"]), explained():
-        found = _network(request) if module is None else imported.of(module, *_asked(request))
-        yield from _measured(found, request)
+        # No name here holds the network at the end, when its memory is given back.
+        yield from _measured(_network(request) if module is None else imported.of(module, *_asked(request)), request)
 
 
 def _measured(network: Network | None, request: dict[str, Any]) -> Iterator[dict[str, Any]]:

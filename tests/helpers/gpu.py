@@ -68,6 +68,7 @@ class Machine:
         self.allocated = self.peak = self.reserved = 0
         self.cold = False
         self.capturing: Graph | None = None
+        self.draws_for_graphs = False
         self.streams: list[Stream] = []
         self.current = self.main = Stream(self)
         self.engines = {"h2d": 0, "d2h": 0}
@@ -220,9 +221,10 @@ class Tensor:
     def __init__(self, machine: Machine, size: int, device: str = "cpu", *, pinned: bool = False) -> None:
         self.machine, self.size, self.device, self.pinned = machine, size, device, pinned
         self.storage = Storage(size, "nothing")
-        self.shape, self.dtype, self.is_cuda = (size,), "uint8", device.startswith("cuda")
-        if self.is_cuda:
+        self.shape, self.dtype, self.is_cuda = (size,), "uint8", False
+        if device.startswith("cuda"):
             machine.allocate(size)
+            self.is_cuda = True  # what it did not get is not given back
 
     def __del__(self) -> None:
         if self.is_cuda and self.storage is not None:
@@ -372,7 +374,7 @@ def _on(machine: Machine, stream: Stream) -> Iterator[None]:
 
 
 class _capture:  # noqa: N801 a function in torch.cuda
-    """As torch's: where the capture fails, its stream stays the current one."""
+    """As torch's: where the capture fails, its stream stays the current one, and random numbers those of a capture."""
 
     def __init__(self, machine: Machine, graph: Graph, stream: Stream) -> None:
         self.machine, self.graph, self.stream = machine, graph, stream
@@ -381,11 +383,13 @@ class _capture:  # noqa: N801 a function in torch.cuda
         self.machine.finish()
         self.before, self.machine.current = self.machine.current, self.stream
         self.machine.capturing = self.graph
+        self.machine.draws_for_graphs = True
 
     def __exit__(self, *_error: object) -> None:
         self.machine.capturing = None
         if self.graph.broken:
             raise RuntimeError(_BROKEN_CAPTURE)
+        self.machine.draws_for_graphs = False
         self.machine.current = self.before
 
 

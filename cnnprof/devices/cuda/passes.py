@@ -20,7 +20,7 @@ from cnnprof.devices.cuda.marks import Marks
 from cnnprof.devices.cuda.overlap import Pipeline
 from cnnprof.devices.cuda.queued import Blocker, Queue, time_queued
 from cnnprof.devices.cuda.telemetry import Nvml
-from cnnprof.devices.cuda.toolkit import Toolkit, elapsed_ns, intervals_ns
+from cnnprof.devices.cuda.toolkit import Toolkit, elapsed_ns, intervals_ns, sampled
 from cnnprof.devices.steps import collected, varying
 
 ENERGY_S = 1.0
@@ -193,9 +193,9 @@ class CudaSubject:
             alone.twin()
             alone.touch()
 
-        hot = [time_queued(toolkit, blocker, alone.run) for _ in range(samples)]
-        cold = [time_queued(toolkit, blocker, alone.run, chill) for _ in range(samples)]
-        return [each for each in hot if each is not None], [each for each in cold if each is not None]
+        hot = sampled(toolkit, lambda: time_queued(toolkit, blocker, alone.run), samples)
+        cold = sampled(toolkit, lambda: time_queued(toolkit, blocker, alone.run, chill), samples if hot else 0)
+        return hot, cold
 
     # -- besides
 

@@ -234,6 +234,14 @@ def test_after_a_capture_that_failed_the_stream_is_the_one_it_was():
     assert 31_000 == device.run("E")["wall_ns"]
 
 
+def test_after_a_capture_that_failed_random_numbers_are_those_of_no_graph():
+    machine = Machine()
+
+    subject(machine, {"a": 3_000}, within=machine.torch.cuda.synchronize)
+
+    assert not machine.draws_for_graphs
+
+
 def test_a_device_that_does_not_answer_after_a_capture_is_an_error():
     machine = Machine()
 
