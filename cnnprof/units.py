@@ -70,7 +70,10 @@ def mebibytes(size: int) -> str:
 
 
 def duration(seconds: float, digits: int = _SIGNIFICANT) -> str:
-    """Return a time to four significant digits in the unit that fits: ``12.34 µs``, ``1.234 ms``, ``2.500 s``."""
+    """Return a time to four significant digits in the unit that fits: ``12.34 µs``, ``1.234 ms``, ``2.500 s``.
+
+    What is not nothing is never rounded to it: on either side of 0, ``<0.001 ns``.
+    """
     if not seconds:
         return "0 s"
     unit, scaled = 0, float(seconds)
@@ -78,7 +81,13 @@ def duration(seconds: float, digits: int = _SIGNIFICANT) -> str:
         unit, scaled = unit + 1, scaled * 1000
     rounded = float(f"{scaled:.{digits}g}")
     decimals = max(0, digits - len(str(int(abs(rounded)))))
-    return f"{scaled:,.{decimals}f} {_TIMES[unit]}"
+    return f"{_nonzero(scaled, decimals)} {_TIMES[unit]}"
+
+
+def _nonzero(number: float, decimals: int) -> str:
+    """Return a number other than 0 with so many decimals; ``<0.001`` where those say nothing, whatever its sign."""
+    text = f"{number:,.{decimals}f}"
+    return text if text.strip("-0.") else f"<{10**-decimals:.{decimals}f}"
 
 
 _BYTES = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*(?:([kmgt])(i?)b?|b)\s*", re.IGNORECASE)
@@ -103,12 +112,13 @@ def parse_bytes(text: str) -> int:
 
 
 def percent(fraction: float) -> str:
-    """Return a share with one decimal: ``12.0 %``. What is not nothing (or not all) is never rounded to it."""
+    """Return a share with one decimal: ``12.0 %``. What is not nothing (or not all) is never rounded to it.
+
+    A share below 0 that is next to nothing reads as one above it does: ``<0.1 %``.
+    """
     if fraction in {0, 1}:
         return f"{100 * fraction:.0f} %"
-    text = f"{100 * fraction:.1f}"
-    if text in {"0.0", "-0.0"}:
-        return "<0.1 %" if fraction > 0 else ">-0.1 %"
+    text = _nonzero(100 * fraction, 1)
     if text == "100.0":
         return ">99.9 %" if fraction < 1 else "100 %"
     return f"{text} %"
@@ -120,8 +130,11 @@ def signed_percent(fraction: float) -> str:
 
 
 def ratio(number: float) -> str:
-    """Return a quotient to four significant digits: ``19.20``, ``0.1234``, ``1,234``."""
-    return f"{number:,.{_decimals(number) if number >= 1 else _SIGNIFICANT}f}"
+    """Return a quotient to four significant digits: ``19.20``, ``0.1234``, ``1,234``; never ``1.0000``."""
+    if not number:
+        return f"{0:.{_SIGNIFICANT}f}"
+    below_one = abs(float(f"{number:.{_SIGNIFICANT}g}")) < 1
+    return _nonzero(number, _SIGNIFICANT if below_one else _decimals(number))
 
 
 def displayed(shape: Sequence[int], *, batch: int = 1, layout: Layout = "chw") -> tuple[int, ...]:

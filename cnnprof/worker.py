@@ -47,6 +47,9 @@ serve()
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "_STATUS_ALLOC_FAILED")
 """What torch says: of the CPU's memory on Linux and on Windows, of a GPU's, and of it for cuBLAS or cuDNN."""
 
+MORE_MEMORY = "try it with more memory, or a smaller network"
+"""The hint to whoever's process was killed; who knows more of what it did can name something smaller."""
+
 
 class RemoteError(Exception):
     """An exception in the child that is none of cnnprof's own: a bug. Its traceback is added as a note."""
@@ -237,7 +240,7 @@ def _death(code: int) -> WorkerError:
         return WorkerError(f"its process {ending}", hint="something in it called exit", code="worker-died")
     if -code == getattr(signal, "SIGKILL", None):
         message = "its process was killed (SIGKILL), as a system does that has no memory left"
-        return WorkerError(message, hint="try it with more memory, or a smaller network", code="worker-died")
+        return WorkerError(message, hint=MORE_MEMORY, code="worker-died")
     try:
         name = signal.Signals(-code).name
     except ValueError:

@@ -43,56 +43,121 @@ def confirmed(found: Measured, session: Session, writer: Callable[[str], RunWrit
 
 
 def unconfirmed(run: Run) -> Iterator[str]:
-    """Yield of each comparison that nothing confirms why there is nothing."""
+    """Yield of each comparison what was not measured to confirm it, and why."""
     if not run.offloads:
         yield "nothing to confirm: --device names no host, cpu, and another device"
     for each in run.offloads:
-        met = _met(each)
-        if met is None:
-            yield f"nothing to confirm for {each.model} on {each.device}: no copies were measured"
-        elif met.confirmed is None:
-            far = f"; more than {FARTHEST} times the largest one" if met.batch is not None else ""
-            yield f"nothing to confirm for {each.model} on {each.device}: {met.message}{far}"
+        who = f"{each.model} on {each.device}"
+        if each.dtype != "float32":
+            who += f", {each.dtype}"
+        yield from _unmet(each, who)
+        if (why := _unsplit(run, each)) is not None:
+            yield f"no split was run of {who}: {why}"
+
+
+def _unmet(found: Offload, who: str) -> Iterator[str]:
+    met = _met(found)
+    if met is None:
+        yield f"nothing to confirm for {who}: no copies were measured"
+        return
+    if met is not (first := found.break_even[0]):
+        yield f"{who}: confirmed in {met.memory} memory, since in {first.memory} memory {first.message}"
+    if met.confirmed is None:
+        yield f"nothing to confirm for {who}: {met.message}{_missing(met)}"
+
+
+def _missing(met: BreakEven) -> str:
+    """Return why nothing right beside a break-even confirms it."""
+    if met.batch is None:
+        return ""
+    if _is_far(met):
+        return f"; more than {FARTHEST} times the largest one"
+    near = [each for each in met.left_out if each.batch in beside(met.batch)]
+    return "".join(f"; batch {each.batch:,}: {each.why}" for each in near)
 
 
 def _met(found: Offload) -> BreakEven | None:
-    """Return the break-even by the memory that all else is with."""
-    return found.break_even[0] if found.break_even else None
+    """Return the break-even by the memory that all else is with; where it is not known, by the other one."""
+    known = [each for each in found.break_even if each.verdict != "unknown"]
+    return next(iter(known or found.break_even), None)
+
+
+def _is_far(met: BreakEven) -> bool:
+    return met.batch is not None and beside(met.batch)[1] > FARTHEST * met.batches[-1]
 
 
 def _parts(run: Run) -> Iterator[Part]:
     yield from _beside(run)
     for each in run.offloads:
-        placed = [batch for batch in each.batches if batch.placement is not None]
-        if placed:
-            yield from _split(run, each, placed[-1])
+        if (at := _placed(each)) is not None and _unsplittable(run, each, at) is None:
+            yield _made(run, each, at)
 
 
-def _split(run: Run, found: Offload, at: AtBatch) -> Iterator[Part]:
-    """Yield the cheapest assignment of a network that can be built, where there is something to split."""
+# The cheapest assignment
+
+
+def _placed(found: Offload) -> AtBatch | None:
+    """Return the largest batch that was asked for and has a placement."""
+    placed = [batch for batch in found.batches if batch.placement is not None and not batch.confirms]
+    return placed[-1] if placed else None
+
+
+def _unsplit(run: Run, found: Offload) -> str | None:
+    """Return why nobody ran the cheapest assignment of layers to host and device; None where somebody did."""
+    at = _placed(found)
+    if at is not None and at.placement is not None:
+        return None if at.placement.run is not None else _unsplittable(run, found, at)
+    unplaced = [f"batch {each.batch:,}: {each.unplaced}" for each in found.batches if each.unplaced is not None]
+    return "; ".join(unplaced) or "its layers were not told apart, only the whole was measured"
+
+
+def _unsplittable(run: Run, found: Offload, at: AtBatch) -> str | None:
+    """Return why a network is not split; None where it can be, and was not yet."""
     host, device = (_of(run, found, each) for each in (found.host, found.device))
     names = () if at.placement is None else at.placement.on_device
-    both_scripted = (host.script is None) == (device.script is None)
-    if not 0 < len(names) < len(at.layers) or device.source is not None or not both_scripted:
-        return
+    if not names:
+        return f"at batch {at.batch:,} all on the host is cheapest"
+    if len(names) == len(at.layers):
+        return f"at batch {at.batch:,} all on the device is cheapest"
+    if device.source is not None:
+        return "it is code, which is not taken apart"
+    if (host.script is None) != (device.script is None):
+        return "one of both devices is real and the other scripted"
+    return _split_before(run, _made(run, found, at))
+
+
+def _split_before(run: Run, made: Part) -> str | None:
+    """Return that a network was split before, at this setting: one split is measured of a comparison."""
+    assert made.split is not None  # noqa: S101 just made
+    for part in run.parts:
+        if part.split is None or _what(part) != _what(made) or part.split.host_script != made.split.host_script:
+            continue
+        if part.split == made.split:
+            return part.problem or "it did not end"
+        return "another assignment was run before, when that was the cheapest"
+    return None
+
+
+def _made(run: Run, found: Offload, at: AtBatch) -> Part:
+    """Return a part of the cheapest assignment, nothing of it measured."""
+    host, device = (_of(run, found, each) for each in (found.host, found.device))
+    names = () if at.placement is None else at.placement.on_device
     made = _at(device, at.batch)
     assert made.analysis is not None  # noqa: S101 just made
-    crossing = tuple(crossings(made.analysis, names))
-    made = replace(made, split=Split(on_device=names, copies=crossing, host_script=host.script))
-    if not any((part.setting, part.split, part.graph) == (made.setting, made.split, made.graph) for part in run.parts):
-        yield made
+    split = Split(on_device=names, copies=tuple(crossings(made.analysis, names)), host_script=host.script)
+    return replace(made, split=split)
+
+
+# Batches beside a break-even
 
 
 def _beside(run: Run) -> Iterator[Part]:
     there = {_what(part) for part in run.parts if part.split is None}
     for each in run.offloads:
         met = _met(each)
-        if met is None or met.batch is None:
+        if met is None or met.batch is None or _is_far(met):
             continue
-        below, above = beside(met.batch)
-        if above > FARTHEST * met.batches[-1]:
-            continue
-        for part in (_at(series, batch) for batch in (below, above) for series in _series(run, each)):
+        for part in (_at(series, batch) for batch in beside(met.batch) for series in _series(run, each)):
             if _what(part) not in there:
                 there.add(_what(part))
                 yield part

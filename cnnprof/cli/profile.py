@@ -245,7 +245,8 @@ def _again(run: Run, options: Options) -> str:
     code = dict.fromkeys(part.model for part in run.parts if part.source is not None and runs_code(part.model))
     python = ["--python", run.python] if run.python else []
     store = ["--store", options.store] if options.store else []
-    return shlex.join(["cnnprof", "profile", *code, *python, *store, "--resume", run.id])
+    confirm = ["--confirm"] if options.confirm else []
+    return shlex.join(["cnnprof", "profile", *code, *python, *store, *confirm, "--resume", run.id])
 
 
 def _session(watcher: Any) -> Session:

@@ -41,10 +41,7 @@ def _ended(digest: Digest) -> Doubt | None:
     if part.code == "batch-too-large":
         return Doubt(code="out-of-memory", message=part.problem or "", hint=part.hint)
     if part.status == "out-of-memory":
-        hint = (
-            f"--batch {part.setting.batch // 2}" if part.setting.batch > 1 else "a smaller --input, or another --dtype"
-        )
-        return Doubt(code="out-of-memory", message=f"the memory did not suffice; {kept}", hint=part.hint or hint)
+        return Doubt(code="out-of-memory", message=f"the memory did not suffice; {kept}", hint=part.hint)
     if part.status == "failed":
         why = part.problem or "the measuring process ended"
         return Doubt(code="failed", message=f"{why}; {kept}", hint=part.hint)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from cnnprof import worker
 from cnnprof.errors import CnnprofError, StoreError, UsageError
+from cnnprof.measure.fitting import advice, too_large, untried
 from cnnprof.measure.sizes import moved
 from cnnprof.model.plain import Plain, from_json, replace, to_builtins, to_json
 from cnnprof.model.run import UNMEASURED, Forward, Message, Part, Progress, Run, Status
@@ -89,8 +90,8 @@ class _Recorder:
 
     def measure(self, number: int, part: Part) -> None:
         part = replace(part, status="running", problem=None, hint=None, code=None)
-        if (least := self._too_large(part)) is not None:
-            part = _untried(part, least)
+        if (least := too_large(part, self.run.parts)) is not None:
+            part = untried(part, least, self.run.parts)
             self._put(number, part)
             self._show(number, part, None)
             return
@@ -99,21 +100,12 @@ class _Recorder:
             for message in self._messages(part):
                 part = self._take(number, part, message)
         except Exception as error:  # noqa: BLE001 whatever code of the user's does costs its own part only
-            part = _failed(self.run.parts[number], error)
+            part = _failed(self.run.parts[number], error, self.run.parts)
         except BaseException:
             self._put(number, replace(self.run.parts[number], status="interrupted"))
             raise
         self._put(number, part)
         self._show(number, part, None)
-
-    def _too_large(self, part: Part) -> int | None:
-        """Return a batch, smaller than the part's, for which the memory did not suffice; None without one."""
-        batches = [
-            each.setting.batch
-            for each in self.run.parts
-            if each.status == "out-of-memory" and _besides_batch(each) == _besides_batch(part)
-        ]
-        return min((batch for batch in batches if batch < part.setting.batch), default=None)
 
     def _messages(self, part: Part) -> Iterator[Message]:
         for said in self._source(request(self.run, part)):
@@ -246,30 +238,19 @@ def _plain(forward: Forward) -> dict[str, Any]:
     return {name: getattr(forward, name) for name in names}
 
 
-def _besides_batch(part: Part) -> tuple[Any, ...]:
-    """Return what two parts have in common that differ in their batch only."""
-    inputs = None if part.graph is None else part.graph.inputs
-    return part.model, inputs, replace(part.setting, batch=1), part.script
-
-
-def _untried(part: Part, least: int) -> Part:
-    return replace(
-        part,
-        status="out-of-memory",
-        problem=f"not tried: batch {least} of it needs more memory than there is already",
-        hint=f"a batch below {least}",
-        code="batch-too-large",
-    )
-
-
-def _failed(part: Part, error: Exception) -> Part:
+def _failed(part: Part, error: Exception, parts: Sequence[Part]) -> Part:
     """Return a part as it ended: an error of cnnprof's says more than one of the network's own code."""
     if not isinstance(error, CnnprofError):
         if not worker.is_out_of_memory(error):
             return replace(part, status="failed", problem=str(error) or type(error).__name__)
         error = worker.out_of_memory(error)
     status: Status = "out-of-memory" if error.code == "worker-memory" else "failed"
-    return replace(part, status=status, problem=error.message, hint=error.hint, code=error.code)
+    hint = error.hint
+    if status == "out-of-memory":
+        hint = f"try {advice(part, parts)}"
+    elif hint == worker.MORE_MEMORY:
+        hint = f"try it with more memory, or with {advice(part, parts)}"
+    return replace(part, status=status, problem=error.message, hint=hint, code=error.code)
 
 
 def _check_same(part: Part, head: dict[str, Any]) -> None:

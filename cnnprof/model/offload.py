@@ -12,6 +12,8 @@ from cnnprof.model.plain import Plain
 
 Memory = Literal["pinned", "pageable"]
 Direction = Literal["h2d", "d2h"]
+TICK_S = 1e-9
+"""What clocks count in."""
 
 
 class CopyFit(Plain, frozen=True, kw_only=True):
@@ -187,6 +189,8 @@ class AtBatch(Plain, frozen=True, kw_only=True):
     """Host and device at one batch."""
 
     batch: int
+    confirms: bool = False
+    """Measured only because a break-even was expected beside it."""
     host_s: float | None
     """C: pass E on the host."""
     device_s: float | None
@@ -204,10 +208,19 @@ class AtBatch(Plain, frozen=True, kw_only=True):
 
 
 class Line(Plain, frozen=True, kw_only=True):
-    """``base_s`` + ``per_sample_s`` · batch."""
+    """``base_s`` + ``per_sample_s`` · batch, and how well it goes through the batches measured.
+
+    That is None where there are two batches, which no line can miss, or where nothing is to be fitted.
+    """
 
     base_s: float
     per_sample_s: float
+    r2: float | None = None
+    """Share of the variance of the measured times that it explains; None also where all of them are alike."""
+    worst: float | None = None
+    """The largest (fitted − measured) ÷ measured, with its sign."""
+    worst_batch: int | None = None
+    """At this batch."""
 
 
 class Check(Plain, frozen=True, kw_only=True):
@@ -225,6 +238,23 @@ class Check(Plain, frozen=True, kw_only=True):
         """Whether it does."""
         return self.device_s < self.host_s
 
+    @property
+    def even(self) -> bool:
+        """Whether both take as long, by clocks that count in nanoseconds."""
+        return abs(self.device_s - self.host_s) < TICK_S / 2
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it is as expected; where both take as long, nothing speaks against it."""
+        return self.even or self.pays == self.expected
+
+
+class LeftOut(Plain, frozen=True, kw_only=True):
+    """A batch that takes no part in a break-even."""
+
+    batch: int
+    why: str
+
 
 class BreakEven(Plain, frozen=True, kw_only=True):
     """From which batch on a device pays, copies one after the other: where C = G + X, by lines through samples."""
@@ -238,17 +268,21 @@ class BreakEven(Plain, frozen=True, kw_only=True):
     """95 % interval by bootstrap; ``high`` None: they may never meet, or where there is no ``batch``."""
     batches: tuple[int, ...] = ()
     """What the lines go through."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Batches that were asked for, or measured to confirm it, and are in neither for want of a time."""
     host: Line | None = None
     device: Line | None = None
     copies: Line | None = None
     message: str
     hint: str | None = None
+    doubt: str | None = None
+    """Why it may be otherwise: a line misses a batch that it was put through."""
     checks: tuple[Check, ...] = ()
 
     @property
     def confirmed(self) -> bool | None:
         """Whether it was seen to pay where it should, on both sides of b*; None where not both were measured."""
-        if any(each.pays != each.expected for each in self.checks):
+        if not all(each.agrees for each in self.checks):
             return False
         return True if len(self.checks) > 1 else None
 

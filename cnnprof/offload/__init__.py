@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from cnnprof.errors import MissingPackageError
-from cnnprof.model.offload import AtBatch, Cut, Offload, Placement, SplitCheck
+from cnnprof.model.offload import AtBatch, Cut, Direction, Offload, Placement, SplitCheck
 from cnnprof.model.plain import replace
 from cnnprof.model.profile import LayerTime, Profile
 from cnnprof.model.run import Part
 from cnnprof.offload.break_even import break_evens
-from cnnprof.offload.fit import Link
+from cnnprof.offload.fit import Link, unmeasured
 from cnnprof.offload.pairs import Measured, Pair, grouped, split_beside
 from cnnprof.offload.pays import Between, at_batch, between, launch_gap
 from cnnprof.offload.placement import Problem, Solution, Tensor, best_cut, best_two, copies, cost, is_chain
@@ -129,9 +129,8 @@ def _time(time: LayerTime | None) -> float | None:
     return (0.0 if time.time is None else time.time.median_s) + (launch_gap(time) or 0.0)
 
 
-def _copied(link: Link, direction: str, size: int) -> float:
-    seconds = link.seconds(direction, size)  # type: ignore[arg-type] # one of two words
+def _copied(link: Link, direction: Direction, size: int) -> float:
+    seconds = link.seconds(direction, size)
     if seconds is None:
-        way = "to the device" if direction == "h2d" else "to the host"
-        raise _Unknown(f"copies of {size:,} bytes {way} were not measured, and lie beyond those that were")
+        raise _Unknown(unmeasured(direction, size))
     return seconds

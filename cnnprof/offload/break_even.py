@@ -5,59 +5,69 @@ from __future__ import annotations
 import math
 import random
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from cnnprof.model.offload import BreakEven, Check, Direction, Line, Memory
+from cnnprof.model.offload import TICK_S, BreakEven, Check, LeftOut, Line, Memory
 from cnnprof.model.plain import replace
 from cnnprof.model.run import Setting
-from cnnprof.offload.lines import line
-from cnnprof.offload.medians import NS, median, redrawn
-from cnnprof.offload.pays import Between, total
-from cnnprof.units import duration
+from cnnprof.offload.lines import fitness, line
+from cnnprof.offload.pays import Between
+from cnnprof.offload.points import Point, points
+from cnnprof.units import duration, percent
 
 RESAMPLES = 1000
 SEED = 0
 FEWEST = 2
 """Batches, of a line."""
+USUAL = (1, 8, 64)
+"""Batches that are named to whoever has too few."""
+MISS = 0.05
+"""Of what a side takes: where a line is off by more, noise does not explain it (measuring ends at ±2 %), and b* is off
+by at least as much: where the host's line is off by a share of C(b*), b* is by that of b*·c1 ÷ (c1 − g1 − x1)."""
 _TAIL = 0.025
 """On either side of a 95 % interval."""
+_WHOLE = 1e-9
+"""Of b*: what is nearer to a whole number is that number, and beside it only by rounding."""
 
 Verdict = Literal["from", "up to", "always", "never", "unknown"]
+Command = Callable[[Iterable[int]], str]
+"""What measures a pair at these batches."""
 
 
-class Point(NamedTuple):
-    """The samples of one batch, in seconds; copies that were not measured at their size have one, the fitted time."""
+class Lines(NamedTuple):
+    """C, G and X over the batch, and how much further than the first batch the last one is."""
 
-    batch: int
-    host: tuple[float, ...]
-    device: tuple[float, ...]
-    copies: tuple[tuple[float, ...], ...]
-    confirms: bool = False
+    host: Line
+    device: Line
+    copies: Line
+    span: int
 
-    def times(self, draw: random.Random | None = None) -> tuple[float, float, float]:
-        """Return C, G and X: medians of the samples, or of as many that are drawn from them."""
+    @property
+    def more_s(self) -> float:
+        """What the host takes longer at batch 0; below 0, less."""
+        return self.host.base_s - self.device.base_s - self.copies.base_s
 
-        def middle(values: Sequence[float]) -> float:
-            return median(values) if draw is None else redrawn(values, draw)
-
-        return middle(self.host), middle(self.device), math.fsum(middle(each) for each in self.copies)
+    @property
+    def growth_s(self) -> float:
+        """What it takes longer with each sample; nothing, where that is not seen by clocks that count nanoseconds."""
+        found = self.host.per_sample_s - self.device.per_sample_s - self.copies.per_sample_s
+        return found if abs(found) * self.span >= TICK_S / 2 else 0.0
 
 
 def break_evens(found: Sequence[Between]) -> tuple[BreakEven, ...]:
-    """Return the break-even by each kind of the host's memory that was measured; batches without it take no part."""
+    """Return the break-even by each kind of the host's memory that was measured, and the batches that lack a time."""
     measured = {link.memory for each in found for link in each.links}
     memories: tuple[Memory, ...] = ("pinned", "pageable")
     return tuple(
-        break_even([point for each in found if (point := _point(each, memory)) is not None], memory, _command(found))
+        break_even(*points(found, memory), memory, lambda batches: _command(found[0], batches))
         for memory in memories
         if memory in measured
     )
 
 
-def _command(found: Sequence[Between]) -> str:
-    host, device = found[0].pair
-    batches = sorted({1, 8, 64, *(each.pair.batch for each in found)})
+def _command(found: Between, batches: Iterable[int]) -> str:
+    host, device = found.pair
     devices = ["--device", host.part.setting.device, "--device", device.part.setting.device]
     chosen = [*devices, "--batch", ",".join(map(str, batches)), *_options(device.part.setting)]
     return shlex.join(["cnnprof", "profile", host.part.model, *chosen])
@@ -74,87 +84,78 @@ def _options(setting: Setting) -> list[str]:
     ]
 
 
-def _point(found: Between, memory: Memory) -> Point | None:
-    """Return the samples of a batch; None where one of them is missing."""
-    host, device = found.pair
-    link = next((each for each in found.links if each.memory == memory), None)
-    if link is None or not host.walls_ns or not device.walls_ns:
-        return None
-    outputs = () if device.part.setting.mode == "training" else found.flow.outputs
-    wanted: list[tuple[Direction, int]] = [("h2d", each.bytes) for each in found.flow.inputs]
-    wanted += [("d2h", each.bytes) for each in outputs]
-    measured = {(each.direction, each.bytes): each.times_ns for each in device.part.copies if each.memory == memory}
-    fitted = total(link.seconds(direction, size) for direction, size in wanted)
-    if fitted is None:
-        return None
-    return Point(
-        found.pair.batch, _seconds(host.walls_ns), _seconds(device.walls_ns),
-        tuple(_seconds(measured[each]) if each in measured else (link.seconds(*each) or 0.0,) for each in wanted),
-        device.part.confirms,
-    )  # fmt: skip
-
-
-def _seconds(times_ns: Iterable[int]) -> tuple[float, ...]:
-    return tuple(each / NS for each in times_ns)
-
-
-def break_even(points: Sequence[Point], memory: Memory, command: str) -> BreakEven:
-    """Return where the lines through ``points`` meet; those that are to confirm it are only compared with it.
+def break_even(found: Sequence[Point], left_out: Sequence[LeftOut], memory: Memory, command: Command) -> BreakEven:
+    """Return where the lines through batches meet; those that are to confirm it are only compared with it.
 
     Args:
-        points: the batches, each once.
+        found: the batches, each once.
+        left_out: batches that lack a time.
         memory: what the copies were measured with.
-        command: what to run where there are too few batches.
+        command: what to run where there are too few batches, or where a line does not fit.
     """
-    fitted = [each for each in points if not each.confirms]
+    fitted = [each for each in found if not each.confirms]
     if len(fitted) < FEWEST:
-        few = "no batch was" if not fitted else f"only batch {fitted[0].batch} was"
-        return BreakEven(
-            memory=memory, verdict="unknown", hint=command,
-            message=f"a break-even needs two batches or more, and {few} measured on both",
-        )  # fmt: skip
+        return _too_few(fitted, left_out, memory, command)
     lines = _lines(fitted, None)
     verdict, batch = _meet(lines)
     low, high = _interval(fitted, verdict) if batch is not None else (None, None)
-    found = BreakEven(
+    met = BreakEven(
         memory=memory, verdict=verdict, batch=batch, low=low, high=high, batches=tuple(each.batch for each in fitted),
-        host=lines[0], device=lines[1], copies=lines[2], message="",
+        left_out=tuple(left_out), host=lines.host, device=lines.device, copies=lines.copies, message="",
     )  # fmt: skip
-    return replace(found, message=said(found), checks=_checks(found, points))
+    met = replace(met, message=said(met, lines), checks=_checks(met, found))
+    return replace(met, doubt=_doubt(met, fitted, command))
 
 
-def _lines(points: Sequence[Point], draw: random.Random | None) -> tuple[Line, Line, Line]:
-    times = [each.times(draw) for each in points]
-    host, device, copies = (_line(points, [each[at] for each in times]) for at in range(3))
-    return host, device, copies
+def _too_few(fitted: Sequence[Point], left_out: Sequence[LeftOut], memory: Memory, command: Command) -> BreakEven:
+    few = f"only batch {fitted[0].batch} was" if fitted else "no batch was"
+    asked = {*(each.batch for each in fitted), *(each.batch for each in left_out)}
+    return BreakEven(
+        memory=memory, verdict="unknown", left_out=tuple(left_out),
+        hint=None if len(asked) > 1 else command(sorted({*USUAL, *asked})),
+        message=f"a break-even needs two batches or more, and {few} measured on both with its copies",
+    )  # fmt: skip
 
 
-def _line(points: Sequence[Point], times: Sequence[float]) -> Line:
-    if not all(times):  # nothing crosses
-        return Line(base_s=0.0, per_sample_s=0.0)
-    base, slope = line([(each.batch, time) for each, time in zip(points, times, strict=True)])
-    return Line(base_s=base, per_sample_s=slope)
+def _lines(found: Sequence[Point], draw: random.Random | None) -> Lines:
+    times = [each.times(draw) for each in found]
+    judged = draw is None and len(found) > FEWEST  # two it cannot miss
+    host, device, copies = (
+        _line([(each.batch, time[at]) for each, time in zip(found, times, strict=True)], judged=judged)
+        for at in range(3)
+    )
+    return Lines(host, device, copies, found[-1].batch - found[0].batch)
 
 
-def _meet(lines: tuple[Line, Line, Line]) -> tuple[Verdict, float | None]:
+def _line(through: Sequence[tuple[int, float]], *, judged: bool) -> Line:
+    base, slope = line(through)
+    if not judged or not any(time for _, time in through):
+        return Line(base_s=base, per_sample_s=slope)
+    fits = fitness(through, base, slope)
+    return Line(base_s=base, per_sample_s=slope, r2=fits.r2, worst=fits.worst, worst_batch=int(fits.at))
+
+
+def _meet(lines: Lines) -> tuple[Verdict, float | None]:
     """Return b* = (g0 + x0 − c0) ÷ (c1 − g1 − x1), and on which side of it the device pays."""
-    host, device, copies = lines
-    more = host.base_s - device.base_s - copies.base_s  # the host's, at batch 0
-    growth = host.per_sample_s - device.per_sample_s - copies.per_sample_s
+    more, growth = lines.more_s, lines.growth_s
     at_one = more + growth
+    if not growth:
+        return ("always", None) if at_one >= TICK_S / 2 else ("never", None)
+    batch = _whole(-more / growth)
     if growth > 0:
-        batch = -more / growth
-        return ("always", None) if batch <= 1 else ("from", batch)
-    if at_one <= 0:
-        return "never", None
-    return ("up to", -more / growth) if growth else ("always", None)
+        return ("always", None) if batch < 1 else ("from", batch)
+    return ("never", None) if batch <= 1 else ("up to", batch)
 
 
-def _interval(points: Sequence[Point], verdict: Verdict) -> tuple[float, float | None]:
+def _whole(batch: float) -> float:
+    return float(round(batch)) if abs(batch - round(batch)) <= _WHOLE * abs(batch) else batch
+
+
+def _interval(found: Sequence[Point], verdict: Verdict) -> tuple[float, float | None]:
     """Return the 95 % interval of b* by bootstrap: every median from samples drawn anew."""
     draw = random.Random(SEED)  # noqa: S311 statistics, no secret
-    found = sorted(_place(*_meet(_lines(points, draw)), verdict) for _ in range(RESAMPLES))
-    low, high = found[int(_TAIL * RESAMPLES)], found[RESAMPLES - 1 - int(_TAIL * RESAMPLES)]
+    drawn = sorted(_place(*_meet(_lines(found, draw)), verdict) for _ in range(RESAMPLES))
+    low, high = drawn[int(_TAIL * RESAMPLES)], drawn[RESAMPLES - 1 - int(_TAIL * RESAMPLES)]
     return low, None if math.isinf(high) else high
 
 
@@ -169,53 +170,85 @@ def _place(verdict: Verdict, batch: float | None, of: Verdict) -> float:
 
 
 def beside(batch: float) -> tuple[int, int]:
-    """Return the whole batches next to b*, below it and above it."""
-    return math.ceil(batch) - 1, math.floor(batch) + 1
+    """Return the whole batches next to b*, below it and above it; where b* is 1, none is below it and 1 is taken."""
+    return max(1, math.ceil(batch) - 1), math.floor(batch) + 1
 
 
-def _checks(found: BreakEven, points: Sequence[Point]) -> tuple[Check, ...]:
+def _checks(met: BreakEven, found: Sequence[Point]) -> tuple[Check, ...]:
     """Return what was measured right beside it, to confirm it or anyway; and every batch that says otherwise."""
-    near = () if found.batch is None else beside(found.batch)
-    return tuple(
-        Check(batch=each.batch, host_s=host, device_s=device + copies, expected=_expected(found, each.batch))
-        for each in points
+    near = () if met.batch is None else beside(met.batch)
+    checks = [
+        Check(batch=each.batch, host_s=host, device_s=device + copies, expected=_expected(met, each.batch))
+        for each in found
         for host, device, copies in [each.times()]
-        if each.batch in near or (device + copies < host) != _expected(found, each.batch)
-    )
+    ]
+    return tuple(each for each in checks if each.batch in near or not each.agrees)
 
 
-def _expected(found: BreakEven, batch: int) -> bool:
-    if found.batch is None:
-        return found.verdict == "always"
-    return batch > found.batch if found.verdict == "from" else batch < found.batch
+def _expected(met: BreakEven, batch: int) -> bool:
+    if met.batch is None:
+        return met.verdict == "always"
+    return batch > met.batch if met.verdict == "from" else batch < met.batch
 
 
-def said(found: BreakEven) -> str:
+# In words
+
+
+def said(met: BreakEven, lines: Lines) -> str:
     """Return in words from which batch on the device pays, copies one after the other."""
-    host, device, copies = found.host, found.device, found.copies
-    if found.batch is None:
-        if found.verdict == "always":
-            return "it pays at every batch"
-        assert host is not None and device is not None and copies is not None  # noqa: S101, PT018 there are two batches
-        return _never(host.per_sample_s, device.per_sample_s, copies.per_sample_s)
-    below, above = beside(found.batch)
-    side = f"from batch {above:,} on" if found.verdict == "from" else f"up to batch {below:,}"
-    return f"it pays {side}: {_near(found)}"
+    if met.batch is None:
+        return "it pays at every batch" if met.verdict == "always" else _never(lines)
+    below, above = math.ceil(met.batch) - 1, math.floor(met.batch) + 1
+    side = f"from batch {above:,} on" if met.verdict == "from" else f"up to batch {below:,}"
+    return f"it pays {side}: {_near(met)}"
 
 
-def _near(found: BreakEven) -> str:
-    batch, low = found.batch or 0.0, found.low or 0.0
-    end = "no end" if found.high is None else f"{found.high:,.2f}"
+def _near(met: BreakEven) -> str:
+    batch, low = met.batch or 0.0, met.low or 0.0
+    end = "no end" if met.high is None else f"{met.high:,.2f}"
     beyond = ""
-    if not found.batches[0] <= batch <= found.batches[-1]:
-        beyond = f"; beyond the batches measured, {found.batches[0]} to {found.batches[-1]}"
+    if not met.batches[0] <= batch <= met.batches[-1]:
+        beyond = f"; beyond the batches that the lines go through, {met.batches[0]:,} to {met.batches[-1]:,}"
     return f"both take as long at {batch:,.2f} (95 %: {low:,.2f} to {end}){beyond}"
 
 
-def _never(host: float, device: float, copies: float) -> str:
+def _never(lines: Lines) -> str:
+    host, device, copies = (each.per_sample_s for each in lines[:3])
+    if not lines.growth_s:
+        more = -lines.more_s
+        longer = f"it takes {duration(more)} longer" if more >= TICK_S / 2 else "both take as long"
+        return f"it never pays: {longer} at every batch"
     if device < host:
         return (
             "transfer-bound: it never pays, copies one after the other and in this format; per sample it computes "
             f"{duration(host - device)} less than the host and copies {duration(copies)}"
         )
     return f"it never pays: per sample it computes {duration(device)}, and the host {duration(host)}"
+
+
+def _doubt(met: BreakEven, fitted: Sequence[Point], command: Command) -> str | None:
+    """Return in words that a line is far from a batch that it was put through, None where none is."""
+    found = max((each for point in fitted for each in _missed(met, point)), key=lambda each: each[0])
+    share, whose, batch, side = found
+    if share <= MISS:
+        return None
+    missed = f"the line of {whose} misses batch {batch:,} by {percent(share)} of what {side} takes there"
+    if met.confirmed:
+        return f"{missed}; what was measured right beside the break-even confirms it all the same"
+    if met.batch is None:
+        return f"{missed}: only of the batches measured it is sure whether it pays; measure the one that you will run"
+    near = sorted({max(1, math.floor(met.batch / 2)), *beside(met.batch), math.ceil(2 * met.batch)})
+    return f"{missed}: the break-even rests on a line that does not fit; try batches around it alone: {command(near)}"
+
+
+def _missed(met: BreakEven, point: Point) -> Iterable[tuple[float, str, int, str]]:
+    """Yield by how much of what its side takes each line misses a batch: C, or G + X."""
+    host, device, copies = point.times()
+    for fitted, time, whole, whose, side in (
+        (met.host, host, host, "the host", "the host"),
+        (met.device, device, device + copies, "the device", "the device with its copies"),
+        (met.copies, copies, device + copies, "the copies", "the device with its copies"),
+    ):
+        assert fitted is not None  # noqa: S101 there are two batches
+        missed = abs(fitted.base_s + fitted.per_sample_s * point.batch - time)
+        yield missed / max(whole, TICK_S), whose, point.batch, side

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from cnnprof.model.offload import CopyFit, Direction, Memory
 from cnnprof.model.run import Copy
-from cnnprof.offload.lines import line, proportional
+from cnnprof.offload.lines import fitness, line, proportional
 from cnnprof.offload.medians import NS, median
 
 
@@ -70,17 +69,15 @@ def fit(points: Sequence[tuple[int, float]], direction: Direction, memory: Memor
         alpha, slope = 0.0, proportional(points)
     if slope <= 0:
         return None
-    residuals = [((alpha + slope * size - seconds) / seconds, size) for size, seconds in points]
-    worst, at = max(residuals, key=lambda each: abs(each[0]))
+    found = fitness(points, alpha, slope)
     return CopyFit(
         direction=direction, memory=memory, alpha_s=alpha, bytes_per_s=1 / slope, sizes=len(points),
-        smallest_bytes=points[0][0], largest_bytes=points[-1][0], r2=_r2(points, alpha, slope), worst=worst,
-        worst_bytes=at,
+        smallest_bytes=points[0][0], largest_bytes=points[-1][0], r2=found.r2, worst=found.worst,
+        worst_bytes=int(found.at),
     )  # fmt: skip
 
 
-def _r2(points: Sequence[tuple[int, float]], alpha: float, slope: float) -> float | None:
-    mean = math.fsum(seconds for _, seconds in points) / len(points)
-    whole = math.fsum((seconds - mean) ** 2 for _, seconds in points)
-    left = math.fsum((seconds - alpha - slope * size) ** 2 for size, seconds in points)
-    return 1 - left / whole if whole else None
+def unmeasured(direction: Direction, size: int) -> str:
+    """Return in words that nobody knows what a copy takes."""
+    way = "to the device" if direction == "h2d" else "to the host"
+    return f"copies of {size:,} bytes {way} were not measured, and lie beyond those that were"

@@ -29,6 +29,11 @@ class Pair(NamedTuple):
     def batch(self) -> int:
         return self.host.part.setting.batch
 
+    @property
+    def confirms(self) -> bool:
+        """Whether nobody asked for this batch: it stands right beside a break-even."""
+        return self.device.part.confirms
+
 
 def is_host(part: Part) -> bool:
     """Return whether a part is of the CPU, or of a fake device that stands for one."""
@@ -65,6 +70,7 @@ def split_beside(found: Iterable[Measured], pair: Pair, on_device: tuple[str, ..
             for each in found
             if each.part.split is not None
             and wanted == (each.part.model, each.part.setting, _inputs(each.part), each.part.split.on_device)
+            and each.part.split.host_script == pair.host.part.script
         ),
         None,
     )

@@ -60,6 +60,7 @@ def at_batch(found: Between) -> AtBatch:
     load = None if part.load is None else _load(part.load, whole.device_s)
     return AtBatch(
         batch=found.pair.batch,
+        confirms=found.pair.confirms,
         host_s=whole.host_s,
         device_s=whole.device_s,
         output_bytes=sum(each.bytes for each in ends),

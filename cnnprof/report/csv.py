@@ -26,8 +26,8 @@ from cnnprof.report.formulas import SUFFIX
 from cnnprof.units import to_ascii
 
 BELOW = (
-    "memory", "training_memory", "ledger", "phases", "peak", "offload", "break_even", "offload_layers", "placement",
-    "copy_lines",
+    "memory", "training_memory", "ledger", "phases", "peak", "offload", "break_even", "break_even_lines",
+    "offload_layers", "placement", "copy_lines",
 )  # fmt: skip
 """Tables below the main one that no column of it holds the sums of."""
 _SETTINGS = ("protocol", "device", "dtype")

@@ -11,12 +11,15 @@ from cnnprof.report.describe import definitions, many
 from cnnprof.units import count, duration, percent, ratio
 
 if TYPE_CHECKING:
-    from cnnprof.model.offload import AtBatch, BreakEven, CopyFit, LayerOffload, Offload, Placement, Route, Way
+    from cnnprof.model.offload import AtBatch, BreakEven, Check, CopyFit, LayerOffload, Offload, Placement, Route, Way
+    from cnnprof.model.offload import Line as Fitted
 
 SENTENCE = "the GPU is useful only if computation time exceeds loading time"
 """As the course decks have it."""
 _GIGA = 1e9
 _NAMED = 3
+_TWO = 2
+_NO_FIT = "a line through two batches misses neither: how well times follow it takes a third"
 
 _BATCHES = (
     Column("batch", "batch", "count", "samples per forward", "samples", rank=0),
@@ -46,10 +49,19 @@ _BREAK_EVEN = (
         "were measured, by least squares of relative residuals", "samples", rank=2),
     Column("low", "from", "ratio", "lower end of its 95 % interval by bootstrap", "samples", rank=3),
     Column("high", "to", "ratio", "upper end; – where the lines may never meet", "samples", rank=4),
-    Column("host_line", "host", "text", "c0 + c1 · batch", rank=5),
-    Column("device_line", "device", "text", "g0 + g1 · batch", rank=6),
-    Column("copies_line", "copies", "text", "x0 + x1 · batch", rank=7),
-    Column("confirmed", "confirmed", "text", "whether it held at the batches beside it, measured by --confirm", rank=8),
+    Column("confirmed", "confirmed", "text", "whether it held at the batches beside it, measured by --confirm", rank=5),
+)  # fmt: skip
+_LINES = (
+    Column("line", "line", "text", "host: C, device: G, copies: X", rank=0),
+    Column("memory", "memory", "text", "of the host, with which the copies were measured", rank=1),
+    Column("base_s", "base", "time", "c0, g0, x0: what a batch of none would take", "seconds", rank=2),
+    Column("per_sample_s", "per sample", "time", "c1, g1, x1: what each sample takes besides", "seconds", rank=3),
+    Column("r2", "R²", "ratio", "share of the variance of the times that the line explains; – where all are alike, or "
+        "where there are two, which no line misses", rank=5),
+    Column("worst", "worst", "fraction", "the largest (fitted − measured) ÷ measured", "fraction", rank=4),
+    Column("worst_batch", "at", "count", "the batch of that one", "samples", rank=6),
+    Column("smallest_batch", "from", "count", "the smallest batch that the line goes through", "samples", rank=7),
+    Column("largest_batch", "to", "count", "the largest one", "samples", rank=8),
 )  # fmt: skip
 _LAYERS = (
     Column("name", "layer", "text", rank=0),
@@ -89,9 +101,11 @@ def offload_tables(found: Offload) -> Iterator[Table]:
     yield _batches(found)
     if found.break_even:
         yield _break_even(found)
+    if any(each.host is not None for each in found.break_even):
+        yield _through(found)
     layered = [each for each in found.batches if each.layers]
     if layered:
-        yield _layers(found, layered[-1])
+        yield _layers(found, _largest(layered))
         yield _placements(found, layered)
     if any(each.fits for each in found.batches):
         yield _fits(found)
@@ -100,6 +114,12 @@ def offload_tables(found: Offload) -> Iterator[Table]:
 def _title(found: Offload) -> str:
     step = ", a training step" if found.mode == "training" else ""
     return f"{found.model}, {found.dtype}{step}: {found.device} beside {found.host}"
+
+
+def _largest(batches: Sequence[AtBatch]) -> AtBatch:
+    """Return the largest batch that somebody asked for and that was measured on both; without one, the largest."""
+    asked = [each for each in batches if not each.confirms] or batches
+    return ([each for each in asked if None not in (each.host_s, each.device_s)] or asked)[-1]
 
 
 def _yes(value: bool | None) -> Value:  # noqa: FBT001 a value, no option
@@ -171,23 +191,52 @@ def _break_even(found: Offload) -> Table:
 
 
 def _met(found: BreakEven) -> Line:
-    lines = [
-        None if each is None else f"{duration(each.base_s)} + {duration(each.per_sample_s)} · batch"
-        for each in (found.host, found.device, found.copies)
-    ]
     verdict = "?" if found.verdict == "unknown" else found.verdict
-    return Line((found.memory, verdict, found.batch, found.low, found.high, *lines, _yes(found.confirmed)))
+    return Line((found.memory, verdict, found.batch, found.low, found.high, _yes(found.confirmed)))
 
 
 def _met_notes(found: BreakEven) -> Iterator[str]:
     yield f"{found.memory}: {found.message}{'' if found.hint is None else f': {found.hint}'}"
+    for why, group in groupby(found.left_out, lambda each: each.why):
+        left = [f"{each.batch:,}" for each in group]
+        yield f"{found.memory}: without batch {', '.join(left)}: {why}"
+    if found.doubt is not None:
+        yield f"{found.memory}: {found.doubt}"
     for each in found.checks:
-        verb = "pays" if each.pays else "does not pay"
-        agrees = "as expected" if each.pays == each.expected else "not as expected"
-        yield (
-            f"{found.memory}: measured at batch {each.batch:,}, it {verb}, {agrees}: {duration(each.device_s)} with "
-            f"its copies, {duration(each.host_s)} on the host"
-        )
+        yield f"{found.memory}: {checked(each)}"
+
+
+def checked(found: Check) -> str:
+    """Return in words what was measured beside a break-even."""
+    times = f"{duration(found.device_s)} with its copies, {duration(found.host_s)} on the host"
+    if found.even:
+        return f"measured at batch {found.batch:,}, both take as long: {times}"
+    verb = "pays" if found.pays else "does not pay"
+    return f"measured at batch {found.batch:,}, it {verb}, {'' if found.agrees else 'not '}as expected: {times}"
+
+
+def _through(found: Offload) -> Table:
+    met = [each for each in found.break_even if each.host is not None]
+    two = any(len(each.batches) == _TWO for each in met)
+    return Table(
+        id="break_even_lines",
+        title=f"{_title(found)}, lines of the break-even: T(batch) = base + per sample · batch",
+        columns=_LINES,
+        lines=tuple(_straight(met)),
+        notes=(_NO_FIT,) if two else (),
+        definitions=definitions(_LINES),
+    )
+
+
+def _straight(met: Sequence[BreakEven]) -> Iterator[Line]:
+    """Yield the lines; those of host and device once, where the same batches have copies in either memory."""
+    for name in ("host", "device", "copies"):
+        rows: dict[tuple[Fitted, int, int], list[str]] = {}
+        for each in met:
+            rows.setdefault((getattr(each, name), each.batches[0], each.batches[-1]), []).append(each.memory)
+        for (line, first, last), memories in rows.items():
+            fit = (line.r2, line.worst, line.worst_batch)
+            yield Line((name, ", ".join(memories), line.base_s, line.per_sample_s, *fit, first, last))
 
 
 # Layers
@@ -302,7 +351,7 @@ def _best(found: Placement, layers: int) -> str:
 
 def _fits(found: Offload) -> Table:
     """Return the lines of the largest batch: every batch measures them anew."""
-    batch = next(each for each in reversed(found.batches) if each.fits)
+    batch = _largest([each for each in found.batches if each.fits])
     return Table(
         id="copy_lines",
         title=f"{_title(found)}, copies: T(n) = α + n/β, batch {batch.batch:,}",

@@ -55,12 +55,12 @@ def test_p6_in_a_series_of_batches_memory_ends_once_and_costs_no_smaller_batch_a
     assert [20] * 12 + [0] * 2 == [len([each for each in measured(part) if each.kind in "EL"]) for part in lenet5]
     assert done.err.splitlines()[1:] == [
         f"error[worker-memory] lenet5 fake:script.json batch {batches[12]} float32: not enough memory",
-        "  hint: try a smaller network",
+        "  hint: try a smaller batch: 2048 worked",
         (
             "error[batch-too-large] lenet5 fake:script.json batch 8192 float32: not tried: batch 4096 of it needs "
             "more memory than there is already"
         ),
-        "  hint: a batch below 4096",
+        "  hint: try a smaller batch: 2048 worked",
     ]
 
 

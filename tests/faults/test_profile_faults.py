@@ -199,6 +199,67 @@ def test_a_real_network_is_interrupted_and_goes_on_to_its_end(tmp_path):
     assert [0, 1] == sorted({each.attempt for each in after.parts[0].forwards})
 
 
+# What confirms a break-even
+
+HOST = {"host": True, "bytes_per_ns": 1e12}
+GPU = {"macs_per_ns": 10_000, "bytes_per_ns": 1e12, "layer_ns": 1_000, "launch_ns": 5_000}
+BOTH = ("lenet5", "--device", "fake:host.json", "--device", "fake:gpu.json", "--batch", "1,12", "--confirm")
+FIRST = 5
+"""The device at batch 14: asked for are four parts, and the host at batch 14 is the first that confirms."""
+
+
+def confirming(folder: Path) -> subprocess.Popen[bytes]:
+    """Start what confirms a break-even, and stop it in the middle of that."""
+    (folder / "host.json").write_text(json.dumps(HOST))
+    (folder / "gpu.json").write_text(json.dumps(GPU))
+    patch = (
+        "import cnnprof.store.runs as r; plain = r.RunWriter.forwards\n"
+        "    r.RunWriter.forwards = lambda writer, number, forwards: ("
+        f"plain(writer, number, forwards), number == {FIRST} and stop())"
+    )
+    child = start(folder, *BOTH, patch=patch)
+    assert child.stderr is not None
+    assert b"ready\n" == child.stderr.readline()
+    return child
+
+
+def of_parts(found: Run) -> list[tuple[str, int, bool, bool, str]]:
+    return [
+        (part.setting.device, part.setting.batch, part.confirms, part.split is not None, part.status)
+        for part in found.parts
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_what_confirms_a_break_even_is_interrupted_and_goes_on_to_its_end(tmp_path, number):
+    child = confirming(tmp_path)
+
+    code, _, err = interrupted(child, number)
+
+    before = stored(tmp_path)
+    assert [(14, True), (14, True)] == [(part.setting.batch, part.confirms) for part in before.parts[4:]]
+    assert "interrupted" == before.status
+    assert (-9, "") == (code, err) if number == signal.SIGKILL else err == (
+        f"cnnprof profile --confirm --resume {before.id} goes on\n"
+    )  # fmt: skip
+
+    again = [
+        cnnprof("profile", "--confirm", "--resume", "last", cwd=tmp_path,
+            env=environment(CNNPROF_STORE=str(tmp_path / "runs")))
+        for _ in range(2)
+    ]  # fmt: skip
+
+    gpu, host = "fake:gpu.json", "fake:host.json"
+    assert [(0, f"stored as {before.id}\n")] * 2 == [(each.code, each.err) for each in again]
+    assert again[0].out == again[1].out
+    assert [
+        *((device, batch, False, False, "done") for device in (host, gpu) for batch in (1, 12)),
+        *((device, batch, True, False, "done") for batch in (14, 15) for device in (host, gpu)),
+        (gpu, 12, True, True, "done"),
+    ] == of_parts(stored(tmp_path))  # fmt: skip
+    assert () == verify(tmp_path / "runs").findings
+
+
 # 24: a reader that leaves
 
 

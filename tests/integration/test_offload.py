@@ -14,6 +14,10 @@ import pytest
 
 import cnnprof
 from cnnprof.__main__ import main
+from cnnprof.api.confirming import confirmed, unconfirmed
+from cnnprof.measure.session import Measured, Session
+from cnnprof.model.plain import replace
+from cnnprof.store.runs import Store
 
 NS = 1e-9
 LAYERS = (
@@ -250,18 +254,139 @@ def test_python_has_the_same():
     assert () == cnnprof.profile("lenet5", device="fake:gpu.json").offloads
 
 
-def test_confirming_says_what_there_is_nothing_to_confirm_for(capsys):
-    assert 0 == main(["profile", "lenet5", "--device", "fake:gpu.json", "--no-store", "--confirm"])
-    assert "nothing to confirm: --device names no host, cpu, and another device\n" == capsys.readouterr().err
+# What confirms it, and why nothing does
 
-    assert 0 == main(["profile", "lenet5", *BOTH, "--no-store", "--confirm"])
-    assert (
-        "nothing to confirm for lenet5 on fake:gpu.json: a break-even needs two batches or more, and only batch 1 was "
-        "measured on both\n"
-    ) == capsys.readouterr().err
+
+def said(capsys, *argv: str) -> list[str]:
+    assert 0 == main(["profile", "lenet5", *argv, "--no-store", "--confirm", "-f", "json"])
+    return capsys.readouterr().err.splitlines()
+
+
+def test_confirming_says_what_there_is_nothing_to_confirm_for(capsys):
+    assert ["nothing to confirm: --device names no host, cpu, and another device"] == said(
+        capsys, "--device", "fake:gpu.json"
+    )
+    assert [
+        (
+            "nothing to confirm for lenet5 on fake:gpu.json: a break-even needs two batches or more, and only batch 1 "
+            "was measured on both with its copies"
+        ),
+        "no split was run of lenet5 on fake:gpu.json: at batch 1 all on the host is cheapest",
+    ] == said(capsys, *BOTH)
 
 
 def test_a_break_even_far_beyond_what_was_measured_is_not_gone_to(capsys):
-    assert 0 == main(["profile", "lenet5", *BOTH, "--batch", "1,2", "--no-store", "--confirm"])
+    first, split = said(capsys, *BOTH, "--batch", "1,2")
 
-    assert capsys.readouterr().err.endswith("beyond the batches measured, 1 to 2; more than 4 times the largest one\n")
+    assert first.endswith("beyond the batches that the lines go through, 1 to 2; more than 4 times the largest one")
+    assert "no split was run of lenet5 on fake:gpu.json: at batch 2 all on the host is cheapest" == split
+
+
+@pytest.mark.parametrize(
+    ("argv", "why"),
+    [
+        (("--training", "sgd"), "its layers were not told apart, only the whole was measured"),
+        (("--device", "fake:fast.json"), "at batch 64 all on the device is cheapest"),
+        (("--device", "fake:lost.json"), "batch 8: no copies were measured; batch 64: no copies were measured"),
+    ],
+)
+def test_why_no_split_was_run_is_said_in_one_note(folder, capsys, argv, why):
+    (folder / "fast.json").write_text(json.dumps(GPU | {"layer_ns": 0, "launch_ns": 0, "copy_ns": 0}))
+    (folder / "lost.json").write_text(json.dumps(GPU | {"verified": False}))
+    device = () if "--device" in argv else ("--device", "fake:gpu.json")
+
+    notes = said(capsys, "--device", "fake:host.json", *device, *argv, "--batch", "8,64")
+
+    assert [why] == [each.partition(": ")[2] for each in notes if each.startswith("no split was run of lenet5 on ")]
+
+
+@pytest.mark.parametrize(
+    ("side", "fields", "who", "why"),
+    [
+        ("host", {"script": None}, "cpu", "one of both devices is real and the other scripted"),
+        ("gpu", {"source": {"model": "own:net"}}, "fake:gpu.json", "it is code, which is not taken apart"),
+    ],
+)
+def test_a_network_that_cannot_lie_on_both_is_not_split_and_it_says_why(side, fields, who, why):
+    run = cnnprof.profile("lenet5", device=["fake:host.json", "fake:gpu.json"], batch=[8, 64])
+    parts = [
+        replace(part, setting=replace(part.setting, device=who), **fields) if side in part.setting.device else part
+        for part in run.parts
+    ]
+
+    notes = list(unconfirmed(replace(run, parts=tuple(parts))))
+
+    assert f"no split was run of lenet5 on fake:gpu.json: {why}" == notes[-1]
+
+
+def test_a_batch_beside_the_break_even_that_failed_is_named(folder, capsys):
+    """Batch 15 needs more memory than batch 14."""
+    small = main(["analyze", "lenet5", "--batch", "14", "-f", "json"])
+    peak = json.loads(capsys.readouterr().out)["analyses"][0]["memory"]["peak_bytes"]
+    (folder / "tight.json").write_text(json.dumps(GPU | {"memory_bytes": peak}))
+
+    code = main(["profile", "lenet5", "--device", "fake:host.json", "--device", "fake:tight.json", "--batch", "1,8",
+        "--no-store", "--confirm", "-f", "json"])  # fmt: skip
+
+    done = capsys.readouterr()
+    assert (0, 4) == (small, code)
+    (why,) = [each for each in done.err.splitlines() if each.startswith("nothing to confirm")]
+    assert why.endswith("; batch 15: not measured on fake:tight.json, not enough memory")
+
+
+def test_where_only_pageable_memory_is_known_that_is_confirmed_and_said_to_be():
+    run = cnnprof.profile("lenet5", device=["fake:host.json", "fake:gpu.json"], batch=[8, 64])
+    pinned_once = tuple(
+        replace(part, copies=tuple(each for each in part.copies if each.memory == "pageable"))
+        if part.setting.batch == 8
+        else part
+        for part in run.parts
+    )
+    found = confirmed(Measured(replace(run, parts=pinned_once)), Session()).run
+
+    pinned, pageable = found.offloads[0].break_even
+    assert ("unknown", "from", True) == (pinned.verdict, pageable.verdict, pageable.confirmed)
+    assert [
+        (
+            "lenet5 on fake:gpu.json: confirmed in pageable memory, since in pinned memory a break-even needs two "
+            "batches or more, and only batch 64 was measured on both with its copies"
+        )
+    ] == list(unconfirmed(found))
+
+
+def settings(path: Path) -> list[tuple[str, int, bool, bool]]:
+    with Store.open(path) as store:
+        parts = store.load(store.ids()[-1]).parts
+    return [(part.setting.device[5:-5], part.setting.batch, part.confirms, part.split is not None) for part in parts]
+
+
+@pytest.mark.parametrize(("most", "split"), [(10, []), (12, [("gpu", 12, True, True)])])
+def test_a_finished_run_is_confirmed_when_it_is_resumed_and_only_once(tmp_path, capsys, most, split):
+    """Beside 14.75 stand 14 and 15, where layers would be split; asked for is at most 12, where they are, or 10."""
+    store = ("--store", str(tmp_path / "runs"))
+    assert 0 == main(["profile", "lenet5", *BOTH, "--batch", f"1,{most}", *store, "--quiet"])
+    asked = [(device, batch, False, False) for device in ("host", "gpu") for batch in (1, most)]
+    assert asked == settings(tmp_path / "runs")
+
+    for _ in range(3):
+        assert 0 == main(["profile", "--resume", "last", "--confirm", *store])
+
+    beside = [(device, batch, True, False) for batch in (14, 15) for device in ("host", "gpu")]
+    assert [*asked, *beside, *split] == settings(tmp_path / "runs")
+    printed = capsys.readouterr().out
+    assert 4 == printed.count(f"each layer alone on the device, batch {most}\n")
+    assert 4 == printed.count("copies: T(n) = α + n/β, batch ") == printed.count(f"α + n/β, batch {most}\n")
+
+
+def test_another_split_that_was_run_before_is_left_alone():
+    run = cnnprof.profile("lenet5", device=["fake:host.json", "fake:gpu.json"], batch=[8, 64], confirm=True)
+    parts = [
+        replace(part, split=replace(part.split, on_device=("c3",))) if part.split is not None else part
+        for part in run.parts
+    ]
+    found = confirmed(Measured(replace(run, parts=tuple(parts))), Session()).run
+
+    assert len(run.parts) == len(found.parts)
+    assert [
+        "no split was run of lenet5 on fake:gpu.json: another assignment was run before, when that was the cheapest"
+    ] == list(unconfirmed(found))

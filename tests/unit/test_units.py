@@ -161,9 +161,27 @@ def test_a_time_in_fewer_digits(seconds, expected):
     assert expected == units.duration(seconds, 2)
 
 
-@pytest.mark.parametrize(("fraction", "expected"), [(-0.0162, "-1.6 %"), (-1e-9, ">-0.1 %"), (1e-9, "<0.1 %")])
+@pytest.mark.parametrize(("fraction", "expected"), [(-0.0162, "-1.6 %"), (-1e-9, "<0.1 %"), (1e-9, "<0.1 %")])
 def test_a_share_may_be_negative(fraction, expected):
     assert expected == units.percent(fraction)
+
+
+@pytest.mark.parametrize("seconds", [1e-13, -1e-13, 4.9e-13, 5e-324])
+def test_a_time_that_is_not_nothing_is_never_rounded_to_it(seconds):
+    assert "<0.001 ns" == units.duration(seconds)
+    assert "<0.1 ns" == units.duration(seconds, 2)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (0.0, "0.0000"), (1e-9, "<0.0001"), (-1e-9, "<0.0001"), (0.1234, "0.1234"), (0.99994, "0.9999"),
+        (0.99996, "1.000"), (1 - 1e-12, "1.000"), (1, "1.000"), (1.0001, "1.000"), (19.2, "19.20"), (1234.4, "1,234"),
+        (-0.5, "-0.5000"), (-12.34, "-12.34"),
+    ],
+)  # fmt: skip
+def test_a_quotient_has_four_digits_and_one_way_to_write_1(number, expected):
+    assert expected == units.ratio(number)
 
 
 def test_times_without_unicode():

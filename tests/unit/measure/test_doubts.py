@@ -38,14 +38,16 @@ def test_a_quiet_part_leaves_no_doubt():
     ("changes", "expected"),
     [
         (
-            {"status": "out-of-memory", "setting": Setting(batch=64)},
-            ("out-of-memory", "the memory did not suffice; what was measured before is shown", "--batch 32"),
+            {"status": "out-of-memory", "hint": "try a smaller batch: 32 worked"},
+            (
+                "out-of-memory", "the memory did not suffice; what was measured before is shown",
+                "try a smaller batch: 32 worked",
+            ),
         ),
         (
             {"status": "out-of-memory", "forwards": ()},
             (
-                "out-of-memory", "the memory did not suffice; nothing was measured",
-                "a smaller --input, or another --dtype",
+                "out-of-memory", "the memory did not suffice; nothing was measured", None,
             ),
         ),
         (

@@ -7,13 +7,14 @@ from itertools import pairwise
 
 import pytest
 
+from cnnprof.model.offload import Check
 from cnnprof.model.plain import replace
 from cnnprof.model.run import Copy, Load, Overlap, Part, Split
 from cnnprof.offload import offloads
 from cnnprof.report import FORMATS, render
 from cnnprof.report.base import Report, Table
 from cnnprof.report.notebook import report_to_html
-from cnnprof.report.offload import runs
+from cnnprof.report.offload import checked, runs
 from cnnprof.report.profile import profile_report
 from tests.helpers.pairs import NAMES, copies, measured, sides
 
@@ -38,6 +39,9 @@ def records(found: Table) -> list[dict[str, object]]:
 def test_the_tables_are_these():
     assert ["offload", "break_even", "offload_layers", "placement", "copy_lines"] == [
         each.id for each in of(*sides(HOST, DEVICE)).extra
+    ]
+    assert ["offload", "break_even", "break_even_lines", "offload_layers", "placement", "copy_lines"] == [
+        each.id for each in of(*three()).extra
     ]
 
 
@@ -156,6 +160,80 @@ def test_a_line_that_copies_follow_is_shown_with_its_range():
     assert (500, 16, 16_384) == tuple(found[0][name] for name in ("worst_bytes", "smallest_bytes", "largest_bytes"))
     assert found[0]["worst"] < -0.4
     assert pytest.approx((1e-6, 1.0)) == (found[1]["alpha_s"], found[1]["gigabytes_per_s"])
+
+
+THREE = (*sides((20_000, 1, 1, 1), (51_000, 1, 1, 1)), *sides((96_000, 1, 1, 1), (58_000, 1, 1, 1), batch=8),
+    *sides((650_000, 1, 1, 1), (114_000, 1, 1, 1), batch=64))  # fmt: skip
+SIZES = [size for batch in (1, 8, 64) for size in (256 * batch, 16 * batch)]
+
+
+def three() -> list[Part]:
+    """Return three batches with all of their copies; the host's times are on no line."""
+    return [replace(each, copies=copies(SIZES)) if each.setting.device == "cuda" else each for each in THREE]
+
+
+def test_each_line_of_a_break_even_is_shown_with_its_fit():
+    found = records(table(of(*three()), "break_even_lines"))
+
+    assert [("host", "pinned, pageable"), ("device", "pinned, pageable"), ("copies", "pinned"),
+        ("copies", "pageable")] == [(each["line"], each["memory"]) for each in found]  # fmt: skip
+    host, device, pinned, _ = found
+    assert [(1, 64)] * 4 == [(each["smallest_batch"], each["largest_batch"]) for each in found]
+    assert (8, True, True) == (host["worst_batch"], -0.06 < host["worst"] < -0.03, 0.99 < host["r2"] < 1)
+    assert (pytest.approx(50e-6, rel=1e-3), pytest.approx(1e-6, rel=1e-3)) == (device["base_s"], device["per_sample_s"])
+    assert (pytest.approx(2e-6), pytest.approx(0.272e-6)) == (pinned["base_s"], pinned["per_sample_s"])
+    assert () == table(of(*three()), "break_even_lines").notes
+
+
+def test_two_batches_say_that_a_line_through_them_shows_no_fit():
+    found = table(of(*three()[:4]), "break_even_lines")
+
+    assert ("a line through two batches misses neither: how well times follow it takes a third",) == found.notes
+    assert {(None, None, None)} == {(each["r2"], each["worst"], each["worst_batch"]) for each in records(found)}
+
+
+@pytest.mark.parametrize("name", ["table", "md", "csv", "latex"])
+def test_every_format_has_the_lines(name):
+    text = render(of(*three()), name)
+
+    assert "lines of the break-even: T(batch) = base + per sample" in text
+    assert "pinned, pageable" in text
+
+
+def test_json_has_the_fit_of_every_line():
+    (found,) = json.loads(render(of(*three()), "json"))["offloads"]
+
+    assert [8, 8] == [each["host"]["worst_batch"] for each in found["break_even"]]
+    assert [True, True] == [0.99 < each["host"]["r2"] < 1 for each in found["break_even"]]
+    assert [[], []] == [each["left_out"] for each in found["break_even"]]
+
+
+def test_what_takes_no_part_and_what_does_not_fit_are_notes():
+    bent = [*three()[:2], *sides((120_000, 1, 1, 1), (58_000, 1, 1, 1), batch=8, copies=copies(SIZES)), *three()[4:]]
+    host, device = sides((30_000, 1, 1, 1), (52_000, 1, 1, 1), batch=2, copies=())
+
+    notes = table(of(*bent, host, device), "break_even").notes
+
+    assert "pinned: without batch 2: no copy in pinned memory was measured, or nothing arrived as it was sent" in notes
+    (doubt,) = [each for each in notes if each.startswith("pinned: the line of the host misses batch 8 by ")]
+    assert "the break-even rests on a line that does not fit; try batches around it alone: cnnprof profile" in doubt
+
+
+def test_a_batch_at_which_both_take_as_long_is_said_to_be_that():
+    assert ("measured at batch 8, both take as long: 90.00 µs with its copies, 90.00 µs on the host") == checked(
+        Check(batch=8, host_s=90e-6, device_s=90e-6, expected=True)
+    )
+
+
+def test_layers_are_of_the_largest_batch_that_was_asked_for_and_measured():
+    confirming = [replace(each, confirms=True) for each in sides(HOST, DEVICE, batch=4)]
+    host, device = sides(HOST, DEVICE, batch=3)
+    failed = replace(device, forwards=(), copies=(), status="failed")
+
+    report = of(*sides(HOST, DEVICE), *sides(HOST, DEVICE, batch=2), host, failed, *confirming)
+
+    assert table(report, "offload_layers").title.endswith("batch 2")
+    assert table(report, "copy_lines").title.endswith("batch 2")
 
 
 def test_a_name_in_a_network_cannot_act_in_any_format():
