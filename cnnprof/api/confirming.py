@@ -69,11 +69,11 @@ def _parts(run: Run) -> Iterator[Part]:
 
 
 def _split(run: Run, found: Offload, at: AtBatch) -> Iterator[Part]:
-    """Yield the cheapest assignment of a network that can be built, where there is something to split."""
+    """Yield the cheapest assignment of a network, where there is something to split."""
     host, device = (_of(run, found, each) for each in (found.host, found.device))
     names = () if at.placement is None else at.placement.on_device
     both_scripted = (host.script is None) == (device.script is None)
-    if not 0 < len(names) < len(at.layers) or device.source is not None or not both_scripted:
+    if not 0 < len(names) < len(at.layers) or not both_scripted:
         return
     made = _at(device, at.batch)
     assert made.analysis is not None  # noqa: S101 just made
