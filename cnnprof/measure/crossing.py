@@ -7,7 +7,7 @@ and the stale one is written over before anything reads it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
 
@@ -44,19 +44,24 @@ class Place:
         """What it is a copy of."""
 
 
-def weights(here: torch.nn.Module, there: torch.nn.Module) -> dict[int, Place]:
-    """Return the places of parameters and buffers, which lie on both sides, by the identity of each of them."""
+class Weights(NamedTuple):
+    """Parameters and buffers, which lie on both sides."""
+
+    places: Mapping[int, Place]
+    """By the identity of each."""
+    held: tuple[torch.Tensor, ...]
+    """All of them: a network may let go of a buffer, and an identity of something dead is used again."""
+
+
+def weights(here: torch.nn.Module, there: torch.nn.Module) -> Weights:
+    """Return the weights of a network and of its copy."""
+    ours, theirs = ((*each.parameters(), *each.buffers()) for each in (here, there))
     found: dict[int, Place] = {}
-    for first, second in zip(_state(here), _state(there), strict=True):
+    for first, second in zip(ours, theirs, strict=True):
         found[id(first)], found[id(second)] = Place(there=False), Place(there=True, origin=first)
         found[id(first)].copy = second
         found[id(first)].alike = (first._version, second._version)  # noqa: SLF001 torch's only name for it
-    return found
-
-
-def _state(module: torch.nn.Module) -> Iterator[torch.Tensor]:
-    yield from module.parameters()
-    yield from module.buffers()
+    return Weights(found, (*ours, *theirs))
 
 
 class _Known(NamedTuple):
@@ -78,7 +83,7 @@ class _Pair(NamedTuple):
 class Crossing:
     """The tensors of one forward. Nothing of it may be used after ``end``."""
 
-    def __init__(self, state: Mapping[int, Place], devices: Mapping[bool, torch.device], copied: Copied) -> None:
+    def __init__(self, state: Weights, devices: Mapping[bool, torch.device], copied: Copied) -> None:
         """Take what lies on both sides, the device of each (True: the other side), and what copies."""
         import torch
 
@@ -202,6 +207,7 @@ class Crossing:
         if newer and newer[0] is not wanted:
             self._copied(newer[0], self._devices[link.there if wanted is origin else not link.there], wanted)
             _align(pair)
+            self._written(wanted)
 
     # -- places
 
@@ -209,7 +215,7 @@ class Crossing:
         known = self._known.get(id(tensor))
         if known is not None:
             return known.place
-        place = self._state.get(id(tensor))
+        place = self._state.places.get(id(tensor))
         if place is None:
             place = Place(there=self._elsewhere(tensor) if there is None else there)
         self._take(tensor, place)
@@ -217,7 +223,7 @@ class Crossing:
 
     def _elsewhere(self, tensor: torch.Tensor) -> bool:
         """Return the side of a tensor that comes from elsewhere: of one that the network kept, by its device."""
-        return bool(tensor.device == self._devices[True] != self._devices[False])
+        return bool(tensor.device.type != self._devices[False].type)
 
     def _take(self, tensor: torch.Tensor, place: Place) -> None:
         key, storage = id(tensor), tensor.untyped_storage()._cdata  # noqa: SLF001 its only name without an address
@@ -232,7 +238,8 @@ class Crossing:
 
     def _sharing(self, tensor: torch.Tensor) -> list[torch.Tensor]:
         """Return the known tensors that show the storage of one, itself among them."""
-        keys = self._showing.get(self._known[id(tensor)].storage, ())
+        self._place(tensor)
+        keys = self._showing[self._known[id(tensor)].storage]
         return [each for key in keys if (each := self._known[key].alive()) is not None]
 
 

@@ -113,16 +113,13 @@ class _Runner:
 
         self._crossing, self._sides = crossing, {path: iter(sides) for path, sides in self._modules.items()}
         try:
-            if self._functions:
-                with _mode(self._function):
-                    made = self._order.of(self._module, *args, **kwargs)
-            else:
+            with _mode(self._function):
                 made = self._order.of(self._module, *args, **kwargs)
             self._order.check()
             with torch._C.DisableTorchFunction():  # noqa: SLF001 torch's only name for it
-                back = _returned(made, lambda tensor: crossing.on(tensor, there=False))
+                made = _returned(made, lambda tensor: crossing.on(tensor, there=False))
                 crossing.end()
-            return back
+            return made
         finally:
             crossing.forget()
             self._crossing = None

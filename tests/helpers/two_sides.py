@@ -16,14 +16,17 @@ class TwoSides(TorchDispatchMode):
     ``copied`` is the only way across, and notes what crossed.
     """
 
-    def __init__(self, there: torch.nn.Module | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.crossed: list[tuple[Direction, int]] = []
-        self.ran = {False: 0, True: 0}
         self._sides: dict[int, bool] = {}
         self._alive: list[torch.UntypedStorage] = []
-        for each in () if there is None else (*there.parameters(), *there.buffers()):
-            self._put(each, there=True)
+
+    def own(self, there: torch.nn.Module) -> None:
+        """Take the tensors of a module as the other side's."""
+        for part in there.modules():
+            for each in (*part.parameters(recurse=False), *part.buffers(recurse=False), *tensors(vars(part))):
+                self._put(each, there=True)
 
     def side(self, tensor: torch.Tensor) -> bool:
         """Return whether a tensor is on the other side."""
@@ -51,7 +54,6 @@ class TwoSides(TorchDispatchMode):
         assert len(sides) < 2, f"{function} is given tensors of both sides"
         result = function(*args, **kwargs or {})
         there = sides == {True} and "device" not in (kwargs or {})
-        self.ran[there] += 1
         for each in tensors(result):
             self._put(each, there=there)
         return result
