@@ -35,6 +35,15 @@ from tests.helpers.two_sides import TwoSides, tensors
 BATCH = 2
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Two threads of torch on a busy machine wait for each other for milliseconds."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 class Both:
     """A network, and how it is divided."""
 
