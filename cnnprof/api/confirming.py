@@ -119,8 +119,6 @@ def _unsplittable(run: Run, found: Offload, at: AtBatch) -> str | None:
         return f"at batch {at.batch:,} all on the host is cheapest"
     if len(names) == len(at.layers):
         return f"at batch {at.batch:,} all on the device is cheapest"
-    if device.source is not None:
-        return "it is code, which is not taken apart"
     if (host.script is None) != (device.script is None):
         return "one of both devices is real and the other scripted"
     return _split_before(run, _made(run, found, at))
