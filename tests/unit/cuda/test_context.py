@@ -28,6 +28,20 @@ def test_the_gpu_of_the_number_is_the_one_that_is_used():
     assert 1 == machine.chosen
 
 
+def test_where_torch_finds_no_gpu_it_says_why():
+    machine = Machine()
+    machine.devices = 0
+    said = "The NVIDIA driver on your system is too old (found version 11040)."
+
+    def init() -> None:
+        raise RuntimeError(said)
+
+    machine.torch.cuda.init = init
+    with pytest.raises(MissingPackageError) as caught, explained():
+        context.start(machine.toolkit, "cuda", tf32=False)
+    assert f"the GPU cannot be used: {said}" == caught.value.message
+
+
 def test_of_several_gpus_the_one_that_is_asked_for_is_used_each_time():
     machine = Machine()
     machine.devices = 2
