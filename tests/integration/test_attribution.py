@@ -50,7 +50,7 @@ def test_in_training_the_forward_is_looked_at():
 def test_a_profiler_that_is_at_work_already_leaves_nothing_told_and_goes_on():
     found = ready("lenet5")
 
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as theirs:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], acc_events=True) as theirs:
         torch.relu(torch.ones(3))
         ours = attributed(found.marked, [layer.name for layer in found.layers])
 
@@ -70,14 +70,14 @@ def test_nothing_is_printed_and_the_environment_is_as_it_was(capfd, monkeypatch)
 class Again(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.fc = nn.Linear(4, 4)
+        self.fc = nn.Linear(512, 512)  # large enough for its product to take longest on a busy machine too
 
     def forward(self, value: torch.Tensor) -> torch.Tensor:
         return torch.tanh(self.fc(self.fc(value)))
 
 
 def test_a_row_has_the_operator_that_takes_longest_in_it_and_no_launches_on_a_cpu():
-    part = cnnprof.profile(Again(), input=(4,), threads=1, budget_s=0.5, in_process=True).parts[0]
+    part = cnnprof.profile(Again(), input=(512,), batch=32, threads=1, budget_s=0.5, in_process=True).parts[0]
 
     times = {each.name: (each.kernel, each.calls, each.launches) for each in summarise(part).layers}
     one = ("aten::addmm", 1, None)
