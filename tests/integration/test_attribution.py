@@ -28,16 +28,16 @@ def test_every_layer_that_runs_has_the_operators_that_it_runs():
     found = attribution("INPUT 3x8x8 -> CONV3-4 -> RELU -> FC-10")
 
     assert ["conv2d", "relu", "flatten", "linear"] == [each["layer"].split("_")[0] for each in found]
-    assert ["aten::clamp_min", "aten::addmm"] == [found[1]["kernels"][0]["name"], found[3]["kernels"][0]["name"]]
-    assert "aten::view" in [each["name"] for each in found[2]["kernels"]]
+    for layer, name in ((1, "aten::clamp_min"), (2, "aten::view"), (3, "aten::addmm")):
+        assert name in [each["name"] for each in found[layer]["kernels"]]
     assert {"operator"} == {kernel["kind"] for each in found for kernel in each["kernels"]}
 
 
 def test_operators_are_counted_and_have_no_times():
-    (conv, *_) = attribution("INPUT 3x8x8 -> CONV3-4 -> RELU")
+    (_, relu) = attribution("INPUT 3x8x8 -> CONV3-4 -> RELU")
 
-    assert {1} == {each["launches"] for each in conv["kernels"] if each["name"] == "aten::conv2d"}
-    assert {"name", "kind", "launches"} == set().union(*conv["kernels"])
+    assert {"aten::relu": 1, "aten::clamp_min": 1} == {each["name"]: each["launches"] for each in relu["kernels"]}
+    assert {"name", "kind", "launches"} == set().union(*relu["kernels"])
 
 
 def test_in_training_the_forward_is_looked_at():
