@@ -78,8 +78,7 @@ def profile(  # noqa: PLR0913 the options of the command, by name
         seed: of weights and inputs.
         python: another interpreter, whose torch is measured.
         store: a file of runs where every finished sample is put at once; by default nothing is stored.
-        in_process: measure here, not in a worker; of an ``nn.Module`` a copy, so that it stays as it is. Where a GPU is
-            awake, without the names of kernels: torch's profiler would slow down whatever runs later.
+        in_process: measure here, not in a worker; of an ``nn.Module`` a copy, so that it stays as it is.
         confirm: of a host and another device, measure at the batches beside each break-even too.
 
     Raises:
