@@ -34,6 +34,8 @@ def run(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def run_here(request: dict[str, Any], module: torch.nn.Module | None = None) -> Iterator[dict[str, Any]]:
     """Yield the same in a process that has other things to do, whose torch is afterwards what it was.
 
+    Without pass K where a GPU is awake: torch's profiler leaves CUPTI loaded, which slows down every later launch.
+
     Args:
         request: as for ``run``.
         module: what to measure a copy of; None: what the request names.
@@ -44,20 +46,23 @@ def run_here(request: dict[str, Any], module: torch.nn.Module | None = None) -> 
     from cnnprof.measure import imported, kept, network
 
     network.check_torch()
+    import torch
+
     with kept.torch_kept(request["device"]), explained():
-        if module is None:
-            # No name here holds the network at the end, when its memory is given back.
-            yield from _measured(_network(request), request)
-        else:
-            yield from _measured(imported.of(module, *_asked(request), _on_device(request)), request)
+        # No name here holds the network at the end, when its memory is given back.
+        yield from _measured(
+            _network(request) if module is None else imported.of(module, *_asked(request), _on_device(request)),
+            request,
+            kernels=not torch.cuda.is_initialized(),  # the network's GPU is awake by now
+        )
 
 
-def _measured(network: Network | None, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _measured(network: Network | None, request: dict[str, Any], *, kernels: bool = True) -> Iterator[dict[str, Any]]:
     name = request["device"].partition(":")[0]
     if request["split"] is not None and name != "fake":
         name = "cpu"  # its forward begins and ends there, where the clock of the CPU sees all of it
     device = import_module(DEVICES[name])
-    plan = Plan(*request["plan"])._replace(sizes=request["sizes"])
+    plan = Plan(*request["plan"])._replace(sizes=request["sizes"], kernels=kernels)
     yield from measure(device.subject(network, request), plan, Earlier(**request["earlier"]))
 
 

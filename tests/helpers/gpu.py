@@ -182,9 +182,9 @@ class Event:
     def elapsed_time(self, other: Event) -> float:
         for event in (self, other):
             if event.at is None or not event.timing:
-                raise RuntimeError("Both events must be recorded before calculating elapsed time.")
+                raise ValueError("Both events must be recorded before calculating elapsed time.")
             if not event.query():
-                raise RuntimeError("CUDA error: device not ready")
+                raise RuntimeError("Both events must be completed before calculating elapsed time.")
         return (other.at - self.at) / 1e6
 
 

@@ -25,8 +25,11 @@ def start(toolkit: Toolkit, device: str, *, tf32: bool) -> None:
 
     Raises:
         MissingPackageError: there is no GPU of that number.
+        RuntimeError: there is none at all, for a reason that torch knows.
     """
     index, count = number(device), toolkit.cuda.device_count()
+    if not count:
+        toolkit.cuda.init()  # which says why
     if index >= count:
         known = ", ".join(f"cuda:{each}" for each in range(count)) or "none"
         raise MissingPackageError(

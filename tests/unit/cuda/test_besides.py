@@ -141,6 +141,12 @@ def test_a_device_that_copies_or_computes_and_never_both_shows_as_the_sum():
     assert [8 * 50_000] == device.overlap(1)["both_ns"]
 
 
+def test_of_batches_that_take_long_there_are_three_samples():
+    device = CudaSubject((machine := Machine()).toolkit, network(machine, {"a": 50_000_000}, inputs=[10_000]), 0)
+
+    assert [8 * 50_000_000] * 3 == device.overlap(11)["compute_ns"]
+
+
 def test_a_network_without_inputs_has_nothing_to_overlap():
     assert subject(Machine()).overlap(2) is None
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cnnprof.devices.cuda import context
 from cnnprof.devices.cuda.failures import explained
 from cnnprof.devices.cuda.toolkit import Toolkit
+from cnnprof.devices.steps import collected
 from cnnprof.errors import CnnprofError, MissingPackageError
-from tests.helpers.gpu import Machine
+from tests.helpers.gpu import Machine, Tensor
 
 
 @pytest.mark.parametrize("tf32", [False, True])
@@ -26,6 +29,20 @@ def test_the_gpu_of_the_number_is_the_one_that_is_used():
 
     context.start(machine.toolkit, "cuda:1", tf32=False)
     assert 1 == machine.chosen
+
+
+def test_where_torch_finds_no_gpu_it_says_why():
+    machine = Machine()
+    machine.devices = 0
+    said = "The NVIDIA driver on your system is too old (found version 11040)."
+
+    def init() -> None:
+        raise RuntimeError(said)
+
+    machine.torch.cuda.init = init
+    with pytest.raises(MissingPackageError) as caught, explained():
+        context.start(machine.toolkit, "cuda", tf32=False)
+    assert f"the GPU cannot be used: {said}" == caught.value.message
 
 
 def test_of_several_gpus_the_one_that_is_asked_for_is_used_each_time():
@@ -85,6 +102,23 @@ def test_the_time_until_a_gpu_answers_is_taken_once():
     toolkit = machine.toolkit
 
     assert [3_000_000] * 2 == [context.context_ns(toolkit, 0) for _ in range(2)]
+
+
+def test_what_earlier_networks_left_is_given_back_before_and_after():
+    machine = Machine()
+    emptied: list[int] = []
+    machine.torch.cuda.empty_cache = lambda: emptied.append(machine.allocated)
+
+    def left() -> None:
+        cycle: dict[str, Any] = {"weights": Tensor(machine, 1_000, "cuda")}
+        cycle["itself"] = cycle
+
+    left()
+    with collected(), context.kept(machine.toolkit, "cuda"):
+        left()
+        assert 1_000 == machine.allocated
+
+    assert [0, 0] == emptied
 
 
 # What fails

@@ -74,6 +74,27 @@ def test_sizes_for_which_there_is_no_memory_are_left_out():
     assert {4_096, 16_384} == {each["bytes"] for each in found}
 
 
+def test_of_copies_that_take_long_there_are_three():
+    _, found = made([200_000_000], samples=11, pinned_rate=0.5, pageable_rate=1.0)
+
+    assert [3, 3] == [len(each["times_ns"]) for each in found[:2]]
+
+
+def test_small_copies_do_not_wait_for_memory_of_large_ones(monkeypatch):
+    machine, made_bytes = Machine(**RATES), []
+    empty = machine.torch.empty
+
+    def noting(size: int, **kind: Any) -> Any:
+        made_bytes.append(size)
+        return empty(size, **kind)
+
+    monkeypatch.setattr(machine.torch, "empty", noting)
+    before = {each["bytes"]: max(made_bytes) for each in copies(machine.toolkit, [4_096, 2**26, 2**27, 2**29], 1)}
+
+    assert {4_096: 2**26, 2**26: 2**26, 2**27: 2**27, 2**29: 2**29} == before
+    assert 0 == machine.allocated
+
+
 def test_without_any_memory_nothing_is_copied():
     assert [] == made([4_096], memory_bytes=100)[1]
 
@@ -89,10 +110,11 @@ def test_another_failure_of_the_device_is_not_taken_for_missing_memory(monkeypat
         list(copies(machine.toolkit, [4_096], 1))
 
 
-def test_copies_that_cannot_be_queued_ahead_are_left_out():
-    _, found = made([4_096], holds=3)
+def test_copies_that_cannot_be_queued_ahead_are_left_out_and_tried_once_each_way():
+    machine, found = made([4_096], holds=3)
 
     assert ["pageable", "pageable"] == [each["memory"] for each in found]
+    assert machine.now < 2 * 2_000_000_000  # the longest that one copy is tried to be queued ahead of
 
 
 def test_all_memory_is_given_back():

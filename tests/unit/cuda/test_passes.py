@@ -346,7 +346,7 @@ def test_an_event_that_has_not_finished_has_no_time():
     machine.launch(5)
     after.record()
 
-    with pytest.raises(RuntimeError, match="not ready"):
+    with pytest.raises(RuntimeError, match="must be completed"):
         before.elapsed_time(after)
     machine.finish()
     assert 5e-6 == before.elapsed_time(after)
