@@ -143,7 +143,8 @@ class Written(nn.Module):
         value = functional.relu(value * self.scale + self.shift, inplace=True)
         flat = self.same(functional.adaptive_avg_pool2d(value, 1).flatten(1))
         scores = functional.linear(input=flat, weight=self.head.weight)
-        return {"scores": self.head(flat) - scores.tanh(), "kept": kept, "pair": [torch.stack((flat, other)), other]}
+        pair = [torch.stack((flat, other)), other]
+        return {"scores": self.head(flat) - scores.tanh(), "kept": kept, "pair": pair, "most": flat.max(1)}
 
 
 WRITTEN = Both(Written(), (3, 6, 6), (4,))
@@ -199,7 +200,7 @@ class Placed(nn.Module):
     def forward(self, value: torch.Tensor) -> torch.Tensor:
         value = self.fc(value)
         steps = torch.arange(4, device=value.device, dtype=value.dtype)
-        mask = torch.zeros_like(value)
+        mask = torch.zeros_like(value) + torch.bernoulli(torch.ones_like(value))
         mask[:, 1] = value.new_ones(())
         if self.kept is None:
             self.kept = torch.ones(4, device=value.device).cumsum(0)
