@@ -163,6 +163,7 @@ class Aliased(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(3, 4, 1)
         self.act = nn.ReLU(inplace=True)
+        self.same = nn.Identity()
         self.register_buffer("seen", torch.zeros(4))
 
     def forward(self, image: torch.Tensor) -> Any:
@@ -170,6 +171,7 @@ class Aliased(nn.Module):
         flat = value.flatten(1)
         half = value[:, :2]
         self.act(value)  # what is returned is dropped: both views show it
+        value = self.same(value)
         half.add_(1)
         value[:, 3] = half[:, 0] * 2
         flat.mul_(3)
