@@ -136,7 +136,7 @@ class Written(nn.Module):
         value = self.act(self.norm(self.conv(image)))
         kept = self.shared(value)
         value = self.drop(self.shared(kept) + value)
-        value += kept
+        value += kept + self.same(kept)
         kept.mul_(0.5)
         first, second = value.chunk(2, dim=1)
         value = torch.cat([first, second, kept], dim=1) if value.dim() == 3 else torch.cat([second, first], dim=1)
@@ -198,6 +198,10 @@ class Placed(nn.Module):
         super().__init__()
         self.fc = nn.Linear(4, 4)
         self.kept: torch.Tensor | None = None
+
+    def train(self, mode: bool = True) -> nn.Module:  # noqa: FBT001, FBT002 torch's signature
+        self.kept = None
+        return super().train(mode)
 
     def forward(self, value: torch.Tensor) -> torch.Tensor:
         value = self.fc(value)
