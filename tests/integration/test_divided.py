@@ -328,3 +328,36 @@ def test_a_copy_lives_as_long_as_what_it_is_a_copy_of_and_nothing_outlives_the_f
     assert [1, 2, 2, 2, 2, 2] == alive
     assert torch.Size([BATCH, 4]) == returned.shape
     assert [] == [each for each in made if each() is not None]
+
+
+# Two devices
+
+
+class Converting(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+        self.scale = nn.Parameter(torch.ones(4))
+
+    def forward(self, value: torch.Tensor) -> torch.Tensor:
+        wide = (self.fc(value) * self.scale).to(value.device, torch.float64)
+        return wide + torch.arange(4, device=wide.device)
+
+
+def test_rows_are_on_the_other_device_whatever_the_code_says_of_devices():
+    """That device is torch's own without contents, from which nothing can be copied."""
+    net = Both(Converting(), (4,))
+    crossed: list[tuple[str, torch.Size]] = []
+
+    def copied(tensor: torch.Tensor, device: torch.device, into: torch.Tensor | None = None) -> torch.Tensor:
+        assert into is None
+        crossed.append((str(device), tensor.shape))
+        return torch.zeros_like(tensor, device=device)
+
+    with torch.no_grad():
+        followed = follow(net.module, Given(net.given), {"fc"})
+        split = divided.divided(net.module, followed, net.graph, net.names, "meta", copied)
+        returned = split(*net.given)
+
+    assert [("meta", (2, 4)), ("meta", (4,)), ("cpu", (2, 4))] == crossed
+    assert (torch.float64, torch.device("cpu")) == (returned.dtype, returned.device)
