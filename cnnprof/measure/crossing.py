@@ -39,7 +39,7 @@ class Place:
         self.copy: torch.Tensor | None = None
         """Made of it."""
         self.alike = (0, 0)
-        """The versions of it and of its copy when they were last alike."""
+        """The versions of it and of its copy when they were last alike; ~version of one that was handed on since."""
         self.origin = None if origin is None else ref(origin)
         """What it is a copy of."""
 
@@ -98,11 +98,13 @@ class Crossing:
     # -- what happens
 
     def row(self, function: Callable[..., Any], args: Any, kwargs: Any, *, there: bool) -> Any:
-        """Call what is a row, on its side. What only hands on what it was given is a value of its own all the same."""
+        """Call what is a row, on its side. What it only hands on counts as made there, as the placement has it."""
         result, unchanged = self._call(function, args, kwargs, there=there)
         if any(each is result for each in unchanged):
-            result = result.detach()
-            self._take(result, Place(there=there))
+            pair = self._pair(result, self._place(result))
+            if pair is not None:
+                first, second = map(_version, pair.link.alike)
+                pair.link.alike = (~first, second) if result is pair.origin else (first, ~second)
         return result
 
     def aside(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -142,8 +144,8 @@ class Crossing:
         for known in list(self._known.values()):
             tensor = known.alive()
             pair = None if tensor is None else self._pair(tensor, known.place)
-            if pair is not None and tensor is pair.origin:
-                self._refresh(pair, pair.origin)
+            if pair is not None and tensor is pair.origin and _changed(pair) is pair.copy:
+                self._refresh(pair, tensor)
 
     def forget(self) -> None:
         """Let go of all tensors, which hold this and are held by it."""
@@ -202,10 +204,10 @@ class Crossing:
 
     def _refresh(self, pair: _Pair, wanted: torch.Tensor) -> None:
         """Write over one of a pair what was written into the other since they were alike."""
-        origin, copy, link = pair
-        newer = [each for each, version in zip((origin, copy), link.alike, strict=True) if each._version != version]  # noqa: SLF001
-        if newer and newer[0] is not wanted:
-            self._copied(newer[0], self._devices[link.there if wanted is origin else not link.there], wanted)
+        changed = _changed(pair)
+        newer = _handed_on(pair) if changed is None else changed
+        if newer is not None and newer is not wanted:
+            self._copied(newer, self._devices[self._place(wanted).there], wanted)
             _align(pair)
             self._written(wanted)
 
@@ -245,3 +247,18 @@ class Crossing:
 
 def _align(pair: _Pair) -> None:
     pair.link.alike = (pair.origin._version, pair.copy._version)  # noqa: SLF001
+
+
+def _changed(pair: _Pair) -> torch.Tensor | None:
+    """Return the one of a pair that was written into since they were alike."""
+    versions = map(_version, pair.link.alike)
+    return next((each for each, version in zip(pair[:2], versions, strict=True) if each._version != version), None)  # noqa: SLF001
+
+
+def _handed_on(pair: _Pair) -> torch.Tensor | None:
+    return next((each for each, version in zip(pair[:2], pair.link.alike, strict=True) if version < 0), None)
+
+
+def _version(alike: int) -> int:
+    """Return the version of one of a pair when they were last alike."""
+    return max(alike, ~alike)

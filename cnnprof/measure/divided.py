@@ -56,11 +56,12 @@ def divided(
         def __init__(self) -> None:
             super().__init__()
             self.here, self.there = module, twin
+            self.training = False  # as both are: eval() would call theirs, which may clear what a forward has kept
 
         def forward(self, *args: Any, **kwargs: Any) -> Any:
             return runner.run(Crossing(state, devices, copied), args, kwargs)
 
-    return Divided().eval()
+    return Divided()
 
 
 def _move_constants(module: torch.nn.Module, device: torch.device | str) -> None:

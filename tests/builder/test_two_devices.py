@@ -25,6 +25,9 @@ layers:
       - - conv2d: {out_channels: 4, kernel_size: 1}
           name: other
       - []
+  - add:
+      - - parameter: {shape: [1, 4, 8, 8]}
+      - []
   - side:
       - flatten
       - linear: {out_features: 3}
@@ -99,3 +102,14 @@ def test_the_module_has_both_sides_weights_and_is_in_evaluation():
     assert 2 * 61_706 == sum(each.numel() for each in module.parameters())
     assert not module.training
     assert not module.here.training
+
+
+def test_weights_lie_on_both_sides_and_nothing_of_them_crosses(tmp_path):
+    path = tmp_path / "branches.yaml"
+    path.write_text(BRANCHES, encoding="utf-8")
+    analysis = analyzer.analyze(read(str(path), Overrides()))
+    names = [row.name for row in analysis.rows if row.when == "always"]
+    (weight,) = [row.name for row in analysis.rows if row.op == "parameter"]
+
+    assert [] == list(crossings(analysis, [weight]))
+    assert list(crossings(analysis, names)) == list(crossings(analysis, [name for name in names if name != weight]))

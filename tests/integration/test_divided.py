@@ -136,14 +136,15 @@ class Written(nn.Module):
         value = self.act(self.norm(self.conv(image)))
         kept = self.shared(value)
         value = self.drop(self.shared(kept) + value)
-        value += kept
+        value += kept + self.same(kept)
         kept.mul_(0.5)
         first, second = value.chunk(2, dim=1)
         value = torch.cat([first, second, kept], dim=1) if value.dim() == 3 else torch.cat([second, first], dim=1)
         value = functional.relu(value * self.scale + self.shift, inplace=True)
         flat = self.same(functional.adaptive_avg_pool2d(value, 1).flatten(1))
         scores = functional.linear(input=flat, weight=self.head.weight)
-        return {"scores": self.head(flat) - scores.tanh(), "kept": kept, "pair": [torch.stack((flat, other)), other]}
+        pair = [torch.stack((flat, other)), other]
+        return {"scores": self.head(flat) - scores.tanh(), "kept": kept, "pair": pair, "most": flat.max(1)}
 
 
 WRITTEN = Both(Written(), (3, 6, 6), (4,))
@@ -162,6 +163,7 @@ class Aliased(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(3, 4, 1)
         self.act = nn.ReLU(inplace=True)
+        self.same = nn.Identity()
         self.register_buffer("seen", torch.zeros(4))
 
     def forward(self, image: torch.Tensor) -> Any:
@@ -169,6 +171,7 @@ class Aliased(nn.Module):
         flat = value.flatten(1)
         half = value[:, :2]
         self.act(value)  # what is returned is dropped: both views show it
+        value = self.same(value)
         half.add_(1)
         value[:, 3] = half[:, 0] * 2
         flat.mul_(3)
@@ -196,10 +199,14 @@ class Placed(nn.Module):
         self.fc = nn.Linear(4, 4)
         self.kept: torch.Tensor | None = None
 
+    def train(self, mode: bool = True) -> nn.Module:  # noqa: FBT001, FBT002 torch's signature
+        self.kept = None
+        return super().train(mode)
+
     def forward(self, value: torch.Tensor) -> torch.Tensor:
         value = self.fc(value)
         steps = torch.arange(4, device=value.device, dtype=value.dtype)
-        mask = torch.zeros_like(value)
+        mask = torch.zeros_like(value) + torch.bernoulli(torch.ones_like(value))
         mask[:, 1] = value.new_ones(())
         if self.kept is None:
             self.kept = torch.ones(4, device=value.device).cumsum(0)
@@ -321,3 +328,36 @@ def test_a_copy_lives_as_long_as_what_it_is_a_copy_of_and_nothing_outlives_the_f
     assert [1, 2, 2, 2, 2, 2] == alive
     assert torch.Size([BATCH, 4]) == returned.shape
     assert [] == [each for each in made if each() is not None]
+
+
+# Two devices
+
+
+class Converting(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+        self.scale = nn.Parameter(torch.ones(4))
+
+    def forward(self, value: torch.Tensor) -> torch.Tensor:
+        wide = (self.fc(value) * self.scale).to(value.device, torch.float64)
+        return wide + torch.arange(4, device=wide.device)
+
+
+def test_rows_are_on_the_other_device_whatever_the_code_says_of_devices():
+    """That device is torch's own without contents, from which nothing can be copied."""
+    net = Both(Converting(), (4,))
+    crossed: list[tuple[str, torch.Size]] = []
+
+    def copied(tensor: torch.Tensor, device: torch.device, into: torch.Tensor | None = None) -> torch.Tensor:
+        assert into is None
+        crossed.append((str(device), tensor.shape))
+        return torch.zeros_like(tensor, device=device)
+
+    with torch.no_grad():
+        followed = follow(net.module, Given(net.given), {"fc"})
+        split = divided.divided(net.module, followed, net.graph, net.names, "meta", copied)
+        returned = split(*net.given)
+
+    assert [("meta", (2, 4)), ("meta", (4,)), ("cpu", (2, 4))] == crossed
+    assert (torch.float64, torch.device("cpu")) == (returned.dtype, returned.device)
