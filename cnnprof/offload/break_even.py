@@ -23,8 +23,8 @@ FEWEST = 2
 USUAL = (1, 8, 64)
 """Batches that are named to whoever has too few."""
 MISS = 0.05
-"""Of what a side takes: where a line is off by more, noise does not explain it (measuring ends at ±2 %), and b* is off
-by at least as much: where the host's line is off by a share of C(b*), b* is by that of b*·c1 ÷ (c1 − g1 − x1)."""
+"""Of what a side takes: where a line is off by more, noise does not explain it (measuring ends at ±2 %). Where it is
+off by such a share at b*, b* is by that of C(b*) ÷ (c1 − g1 − x1), which is no less than the same share of b*."""
 _TAIL = 0.025
 """On either side of a 95 % interval."""
 _WHOLE = 1e-9
@@ -218,6 +218,9 @@ def _never(lines: Lines) -> str:
         more = -lines.more_s
         longer = f"it takes {duration(more)} longer" if more >= TICK_S / 2 else "both take as long"
         return f"it never pays: {longer} at every batch"
+    if abs(device - host) * lines.span < TICK_S / 2:
+        later = f", and begins {duration(-lines.more_s)} behind" if lines.more_s < 0 else ""
+        return f"it never pays: per sample it computes as long as the host and copies {duration(copies)}{later}"
     if device < host:
         return (
             "transfer-bound: it never pays, copies one after the other and in this format; per sample it computes "

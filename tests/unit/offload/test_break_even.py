@@ -72,6 +72,15 @@ def test_a_device_that_is_no_faster_never_pays_and_no_transfer_is_blamed():
     )  # fmt: skip
 
 
+def test_a_device_that_computes_a_sample_as_fast_never_pays_for_its_copies():
+    found = of((10, 5), (30, 5), (20, 1))
+
+    assert "never" == found.verdict
+    assert (
+        "it never pays: per sample it computes as long as the host and copies 1.000 µs, and begins 40.00 µs behind"
+    ) == found.message
+
+
 def test_a_device_that_pays_for_small_batches_only_says_up_to_which():
     """80 − 10 = 70 µs at the beginning, and 2 µs lost per sample."""
     found = of((100, 1), (10, 1), (20, 2))
@@ -366,13 +375,13 @@ def test_a_batch_without_its_copies_is_named_by_memory_and_by_what_it_lacks():
     short = tuple(each for each in device.copies if each.memory == "pinned" and each.bytes != 64)
     others = (*parts(1, 20, 51), *parts(10, 110, 60))
 
-    assert [("pageable", 4, "no copy in pageable memory was measured, or nothing arrived as it was sent")] == left_out(
+    assert [("pageable", 4, "no copy was measured, or none arrived as it was sent")] == left_out(
         host, replace(device, copies=pinned), *others
     )
     lost = replace(device, copies=tuple(replace(each, verified=False) for each in device.copies))
     assert [("pinned", 4), ("pageable", 4)] == [each[:2] for each in left_out(host, lost, *others)]
     assert (
-        "pinned", 4, "copies of 64 bytes to the host were not measured, and lie beyond those that were"
+        "pinned", 4, "copies of 64 bytes to the host were not measured, and no line of copies reaches them"
     ) == left_out(host, replace(device, copies=short), *others)[0]  # fmt: skip
 
 
