@@ -215,6 +215,14 @@ def test_copies_that_matter_little_may_miss_their_line():
     assert found.doubt is None
 
 
+def test_a_device_that_takes_little_beside_its_copies_may_miss_its_line():
+    points = [point(1, 100, 10, 1000), point(8, 800, 14, 1000), point(64, 6400, 11, 1000)]
+    found = break_even(points, (), "pinned", command)
+
+    assert abs(found.device.worst) > MISS
+    assert found.doubt is None
+
+
 # What is even
 
 

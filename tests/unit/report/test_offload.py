@@ -142,6 +142,13 @@ def test_a_placement_that_was_run_says_whether_it_holds(whole, said):
     assert ["cpu", "cuda", "cuda and host"] == report.main.cells("device")
 
 
+def test_a_placement_that_was_run_beside_another_host_says_nothing_of_this_one():
+    host, device = sides(HOST, DEVICE)
+    ran = replace(device, split=Split(on_device=NAMES, host_script={"host": True}), layers=(), copies=())
+
+    assert 1 == len(table(of(host, device, ran), "placement").notes)
+
+
 @pytest.mark.parametrize(
     ("chosen", "expected"),
     [((), "none"), (NAMES, "conv2d … linear"), (("relu",), "relu"), (("conv2d", "flatten", "linear"),
