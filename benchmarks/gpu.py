@@ -3,16 +3,20 @@
     python benchmarks/gpu.py FOLDER [--device cuda] [--host cpu] [--networks vgg16,resnet50] [--batches 1,8,64]
                              [--budget 2] [--minutes 9] [--quick] [--json]
 
-Each network is profiled at each batch in float32, tf32 and bfloat16, in this process, and the run is written to FOLDER
-as ``cuda_vgg16_float32.json``. What lies there already is read instead, and what there is no time for is named: the
-same command again goes on. Host and device are also measured beside each other, and right beside their break-even
-batch; where the device pays always or never, all batches that were measured have to say the same.
+Each network is profiled at each batch in float32, beside the host at the smaller two batches and right beside its
+break-even batch, then in tf32 and bfloat16. All of it is measured in this process: importing torch and waking the GPU
+for each part would take longer than the part. Where the device pays always or never, all batches that were measured
+have to say the same.
+
+Each run is written to FOLDER as ``cuda_vgg16_float32.json`` or ``cuda_vgg16_pays.json``, and after each all that is
+known as ``results.json``. What lies there already is read instead of measured. Nothing is begun that would not end
+within the minutes, by what the longest of its kind took; it is named, and the same command again goes on.
 
 ``unexplained`` is what the ledger leaves open, and ``Q / E`` the layers' own time, both as parts of a forward;
-``memory`` the measured peak as a part of the predicted one; ``G / E`` a replayed graph as a part of a forward. Copies
-out of pinned memory stand beside a plain loop of them by the host's clock. ``placements``: the first network is run
-with all layers on the device, with the last three quarters, the last half and the last quarter of them, and with none;
-the order of the five times has to be the predicted one.
+``memory`` the measured peak as a part of the predicted one; ``G / E`` a replayed graph as a part of a forward, and
+``F / E`` one after the cache was overwritten. Copies out of pinned memory stand beside a plain loop of them by the
+host's clock. ``placements``: the first network is run with all layers on the device, with the last three quarters, the
+last half and the last quarter of them, and with none; the order of the five times has to be the predicted one.
 
 On two scripted devices, --device fake:examples/devices/gpu.json --host fake:examples/devices/cpu.json --budget 0.3
 takes half a minute and shows that figures are what the scripts say; no copies are looped there.
@@ -25,6 +29,8 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,60 +55,95 @@ class Job:
 
     def __init__(self, given: argparse.Namespace) -> None:
         self.device, self.host = given.device, given.host
+        self.figures: list[dict[str, Any]] = []
+        self.copies: dict[str, Any] = {}
+        self.evens: list[dict[str, Any]] = []
         self.placements: dict[str, Any] | None = None
-        self.networks = ["lenet5"] if given.quick else given.networks.split(",")
-        self.batches = [1, 2] if given.quick else [int(each) for each in given.batches.split(",")]
-        self.budget_s = 0.2 if given.quick else given.budget
-        self.arithmetic = ARITHMETIC if given.device.startswith("cuda") else ("float32", "bfloat16")
         self.left: list[str] = []
+        self._networks = ["lenet5"] if given.quick else given.networks.split(",")
+        self._batches = [1, 2] if given.quick else [int(each) for each in given.batches.split(",")]
+        self._budget_s = 0.2 if given.quick else given.budget
+        self._arithmetic = ARITHMETIC if given.device.startswith("cuda") else ("float32", "bfloat16")
         self._folder = given.folder
         self._ends = time.monotonic() + 60 * given.minutes
+        self._longest_s: dict[str, float] = {}
 
-    def late(self, what: str) -> bool:
-        """Return whether the time is up; then what was to come is noted."""
-        if time.monotonic() < self._ends:
-            return False
-        self.left.append(what)
-        return True
+    def work(self) -> Iterator[str]:
+        """Measure, what matters most first; yield what was done."""
+        yield from self._of(self._arithmetic[0])
+        for network in self._networks:
+            yield from self._break_even(network)
+        for arithmetic in self._arithmetic[1:]:
+            yield from self._of(arithmetic)
 
-    def runs(self, arithmetic: str) -> list[Run]:
-        """Return a run of each network at all batches, measured now or before."""
-        found = [self._run(network, arithmetic) for network in self.networks]
-        return [run for run in found if run is not None]
+    def _of(self, arithmetic: str) -> Iterator[str]:
+        for network in self._networks:
+            settings = {"device": self.device, "batch": self._batches, "dtype": arithmetic}
+            run = self._run(network, arithmetic, "run", **settings)
+            if run is not None:
+                self.figures += map(figures, run.parts)
+                self.copies = self.copies or copied(run, self.device)
+                yield f"{network} {arithmetic}"
 
-    def _run(self, network: str, arithmetic: str) -> Run | None:
+    def _break_even(self, network: str) -> Iterator[str]:
+        """Find where the device begins to pay beside the host, and whether it was so."""
+        devices = [self.host, self.device]
+        run = self._run(network, "pays", "break-even", device=devices, batch=self._batches[:2], confirm=True)
+        if run is None:
+            return
+        found = [(offload, each) for offload in run.offloads for each in offload.break_even][:1]
+        self.evens.append({
+            "network": network,
+            "message": said(found[0][1]) if found else "not compared",
+            "confirmed": holds(*found[0]) if found else None,
+        })  # fmt: skip
+        yield f"break-even of {network}"
+        if network == self._networks[0]:
+            self._place(run)
+            yield f"placements of {network}"
+
+    def _place(self, run: Run) -> None:
+        path = self._folder / f"{self._kind}_placements.json"
+        if path.exists():
+            self.placements = json.loads(path.read_text())
+        elif not self._late(path.name, "placements"):
+            with self._timed("placements"):
+                self.placements = placed(run, self._budget_s)
+            path.write_text(json.dumps(self.placements))
+
+    def _run(self, network: str, title: str, kind: str, **settings: Any) -> Run | None:
+        """Return a run that was measured now or before; None where there is no time for it."""
         from cnnprof.api.profiling import profile
         from cnnprof.model.plain import from_json, to_json
         from cnnprof.model.run import Run
 
-        path = self._folder / f"{self.device.partition(':')[0]}_{network}_{arithmetic}.json"
+        path = self._folder / f"{self._kind}_{network}_{title}.json"
         if path.exists():
             return from_json(path.read_bytes(), Run)
-        if self.late(path.name):
+        if self._late(path.name, kind):
             return None
-        run = profile(
-            network, device=self.device, batch=self.batches, dtype=arithmetic, budget_s=self.budget_s, in_process=True
-        )
+        with self._timed(kind):
+            run = profile(network, budget_s=self._budget_s, in_process=True, **settings)
         path.write_bytes(to_json(run))
         return run
 
-    def break_evens(self) -> list[dict[str, Any]]:
-        """Return of each network where the device begins to pay beside the host, and whether it was so."""
-        return [self._break_even(each) for each in self.networks if not self.late(f"break-even of {each}")]
+    @property
+    def _kind(self) -> str:
+        return str(self.device.partition(":")[0])
 
-    def _break_even(self, network: str) -> dict[str, Any]:
-        from cnnprof.api.profiling import profile
+    def _late(self, what: str, kind: str) -> bool:
+        """Return whether something of a kind would not end in time; then it is noted."""
+        needs_s = self._longest_s.get(kind, max(self._longest_s.values(), default=0.0))
+        if time.monotonic() + needs_s < self._ends:
+            return False
+        self.left.append(what)
+        return True
 
-        devices = [self.host, self.device]
-        run = profile(network, device=devices, batch=self.batches[:2], budget_s=self.budget_s, confirm=True)
-        if self.placements is None:
-            self.placements = placed(run, self.budget_s)
-        found = [(offload, each) for offload in run.offloads for each in offload.break_even][:1]
-        return {
-            "network": network,
-            "message": said(found[0][1]) if found else "not compared",
-            "confirmed": holds(*found[0]) if found else None,
-        }
+    @contextmanager
+    def _timed(self, kind: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self._longest_s[kind] = max(self._longest_s.get(kind, 0.0), time.monotonic() - began)
 
 
 def said(met: BreakEven) -> str:
@@ -127,6 +168,7 @@ def holds(offload: Offload, met: BreakEven) -> bool | None:
 def placed(run: Run, budget_s: float) -> dict[str, Any] | None:
     """Return what five placements of a network should take and took, at its largest batch; None: unknown."""
     from cnnprof.api.profiling import new_run
+    from cnnprof.measure import worker
     from cnnprof.measure.session import Session, measure
     from cnnprof.measure.summary import summaries
 
@@ -138,7 +180,7 @@ def placed(run: Run, budget_s: float) -> dict[str, Any] | None:
     if None in predicted:
         return None
     parts = split_parts(run, at, firsts[:-1])
-    done = measure(new_run(parts, budget_s, run.interval), Session()).run
+    done = measure(new_run(parts, budget_s, run.interval), Session(messages=worker.run_here)).run
     took = [None if each.whole is None else each.whole.median_s for each in summaries(done)] + [at.host_s]
     if None in took:
         return None
@@ -196,17 +238,18 @@ def figures(part: Part) -> dict[str, Any]:
         "unexplained": None if ledger is None else ledger.unexplained_share,
         "queued": None if ledger is None or whole is None or ledger.launch_gaps_s is None else ledger.layers_s / whole,
         "graph": None if profile.graph_gain is None else 1 / profile.graph_gain,
+        "flushed": profile.flush_factor,
         "memory": None if part.memory is None or not predicted else part.memory.peak_bytes / predicted,
         "telemetry": [each.sm_clock_mhz for each in part.telemetry],
         "doubts": [each.code for each in profile.doubts],
     }
 
 
-def copied(runs: list[Run], device: str) -> dict[str, Any] | None:
-    """Return what a pinned copy takes, as a part of what it takes in a plain loop; None without such a device."""
+def copied(run: Run, device: str) -> dict[str, Any]:
+    """Return what pinned copies take, as a part of what they take in a plain loop; nothing without such a device."""
     if not device.startswith("cuda"):
-        return None
-    copies = [each for run in runs for part in run.parts for each in part.copies if each.bytes == LOOPED_BYTES]
+        return {}
+    copies = [each for part in run.parts for each in part.copies if each.bytes == LOOPED_BYTES]
     found = {}
     for direction in ("h2d", "d2h"):
         pinned = [copy for copy in copies if (copy.direction, copy.memory) == (direction, "pinned")]
@@ -234,7 +277,7 @@ def looped_ns(direction: str) -> float:
 
 
 def bars(
-    found: list[dict[str, Any]], copies: dict[str, Any] | None, evens: list[dict[str, Any]],
+    found: list[dict[str, Any]], copies: dict[str, Any], evens: list[dict[str, Any]],
     placements: dict[str, Any] | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return each bar with what was reached and whether that is enough; None where it was not measured."""
@@ -246,7 +289,7 @@ def bars(
         "Q beside E at batch 64, within 3 %": (_worst(plain, "queued", 1), 0.03),
         "peak memory at batch 64 beside the predicted, within 5 %": (_worst(plain, "memory", 1), 0.05),
         "pinned copies beside a plain loop, within 10 %": (
-            max((abs(each - 1) for each in (copies or {}).values()), default=None), 0.10,
+            max((abs(each - 1) for each in copies.values()), default=None), 0.10,
         ),
     }  # fmt: skip
     return {
@@ -269,7 +312,7 @@ def _worst(found: list[dict[str, Any]], name: str, right: float) -> float | None
 def printed(found: dict[str, Any]) -> list[str]:
     """Return a row of the table."""
     whole = "-" if found["end_to_end_s"] is None else f"{found['end_to_end_s'] * 1e3:.3f} ms"
-    names = ("unexplained", "queued", "graph", "memory")
+    names = ("unexplained", "queued", "graph", "flushed", "memory")
     shares = ["-" if found[name] is None else f"{found[name]:.1%}" for name in names]
     return [f"{found['network']} x{found['batch']}", found["arithmetic"], found["status"], whole, *shares]
 
@@ -282,27 +325,31 @@ def main() -> None:
     parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--batches", default="1,8,64")
     parser.add_argument("--budget", type=float, default=2.0, help="seconds for each network, batch and dtype")
-    parser.add_argument("--minutes", type=float, default=9.0, help="begin nothing after them")
+    parser.add_argument("--minutes", type=float, default=9.0, help="begin nothing that would end after them")
     parser.add_argument("--quick", action="store_true", help="one small network, to see that all of it runs")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    where, job = machine(), Job(given)
-    runs = job.runs("float32")
-    copies, evens = copied(runs, job.device), job.break_evens()
-    for arithmetic in job.arithmetic[1:]:
-        runs += job.runs(arithmetic)
-    found = [figures(part) for run in runs for part in run.parts]
-    result = {
-        "machine": where, "figures": found, "copies": copies, "break_evens": evens, "placements": job.placements,
-        "bars": bars(found, copies, evens, job.placements),
-    }  # fmt: skip
+    where, job, began = machine(), Job(given), time.monotonic()
+    result = results(where, job)
+    for done in job.work():
+        result = results(where, job)
+        (given.folder / "results.json").write_text(json.dumps(result))
+        print(f"{time.monotonic() - began:6.1f} s  {done}", file=sys.stderr, flush=True)
     print(json.dumps(result | {"left": job.left}) if given.json else report(result, job.left))
+
+
+def results(where: dict[str, Any], job: Job) -> dict[str, Any]:
+    """Return all that is known until now."""
+    return {
+        "machine": where, "figures": job.figures, "copies": job.copies, "break_evens": job.evens,
+        "placements": job.placements, "bars": bars(job.figures, job.copies, job.evens, job.placements),
+    }  # fmt: skip
 
 
 def report(result: dict[str, Any], left: list[str]) -> str:
     """Return all of it as text."""
-    titles = ["network", "arithmetic", "status", "pass E", "unexplained", "Q / E", "G / E", "memory"]
+    titles = ["network", "arithmetic", "status", "pass E", "unexplained", "Q / E", "G / E", "F / E", "memory"]
     lines = [described(result["machine"]), "", table(titles, [printed(each) for each in result["figures"]]), ""]
     lines += [f"{each['network']}: {each['message']}; {TOLD[each['confirmed']]}" for each in result["break_evens"]]
     if (found := result["placements"]) is not None:
@@ -315,11 +362,11 @@ def report(result: dict[str, Any], left: list[str]) -> str:
 def judged(bars: dict[str, Any]) -> list[str]:
     """Return the bars as a table in Markdown."""
     told = {True: "reached", False: "not reached", None: "not measured"}
-    rows = ((name, found(bar["worst"]), told[bar["reached"]]) for name, bar in bars.items())
+    rows = ((name, shown(bar["worst"]), told[bar["reached"]]) for name, bar in bars.items())
     return ["| bar | worst | |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
-def found(worst: float | None) -> str:
+def shown(worst: float | None) -> str:
     """Return a figure of a bar: a count, or a share."""
     if worst is None:
         return "–"

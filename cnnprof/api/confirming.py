@@ -108,7 +108,7 @@ def _unsplit(run: Run, found: Offload) -> str | None:
     at = _placed(found)
     if at is not None and at.placement is not None:
         return None if at.placement.run is not None else _unsplittable(run, found, at)
-    unplaced = [each for each in found.batches if each.unplaced is not None]
+    unplaced = [each for each in found.batches if each.unplaced is not None and not each.confirms]
     if not unplaced:
         return "its layers were not told apart, only the whole was measured"
     return f"batch {unplaced[-1].batch:,} has no placement: {unplaced[-1].unplaced}"
@@ -122,8 +122,6 @@ def _unsplittable(run: Run, found: Offload, at: AtBatch) -> str | None:
         return f"at batch {at.batch:,} all on the host is cheapest"
     if len(names) == len(at.layers):
         return f"at batch {at.batch:,} all on the device is cheapest"
-    if device.source is not None:
-        return "it is code, which is not taken apart"
     if (host.script is None) != (device.script is None):
         return "one of both devices is real and the other scripted"
     return _split_before(run, _made(run, found, at))

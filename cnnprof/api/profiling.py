@@ -327,14 +327,16 @@ def resume(
 
     with Store.open(path, write=True) as store:
         run = store.load(run_id)
-        _check_named(run, named, python)
+        _check_named(run, named, python, confirm=confirm)
         check([part.setting for part in run.parts], run.budget_s, run.interval, python=run.python)
         found = measure(replace(run, status="running"), session._replace(writer=store.resume(run.id)))
         return confirmed(found, session, store.resume) if confirm else found
 
 
-def _check_named(run: Run, named: Sequence[str], python: str | None) -> None:
-    code = [part.source["model"] for part in run.parts if part.source is not None and part.status not in FINISHED]
+def _check_named(run: Run, named: Sequence[str], python: str | None, *, confirm: bool) -> None:
+    """Raise where code would run that nobody named; to confirm what is finished runs it again."""
+    running = [part for part in run.parts if confirm or part.status not in FINISHED]
+    code = [part.source["model"] for part in running if part.source is not None]
     unnamed = [f"MODEL {model}" for model in code if readers.runs_code(model) and model not in named]
     if run.python != python:
         unnamed.append(f"--python {run.python}" if run.python else f"no --python {python}")

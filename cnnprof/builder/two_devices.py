@@ -70,12 +70,17 @@ class _Forward:
         return found if len(found) > 1 else next(iter(found.values()))
 
     def _call(self, node: Any) -> None:
+        if node.op == "parameter":  # weights are on both sides; what it is given is not read
+            self._found[Edge(node.name)] = {side: self._layer(node, side)() for side in self._sides}
+            return
         side = node.name in self._names
-        network = self._sides[side]
-        layer = network.get_submodule(network.paths[node.name])
-        made = layer(*(self._on(edge, side) for edge in node.inputs))
+        made = self._layer(node, side)(*(self._on(edge, side) for edge in node.inputs))
         for at, each in enumerate(made if isinstance(made, (tuple, list)) else (made,)):
             self._found[Edge(node.name, at)] = {side: each}
+
+    def _layer(self, node: Any, side: bool) -> Any:  # noqa: FBT001 a side, no option
+        network = self._sides[side]
+        return network.get_submodule(network.paths[node.name])
 
     def _on(self, edge: Edge, side: bool) -> torch.Tensor:  # noqa: FBT001 a side, no option
         places = self._found[edge]

@@ -19,10 +19,12 @@ def init(file: str, *, force: bool, quiet: bool) -> int:
     It goes to FILE, or to standard output without one. What it describes can be analyzed as it is.
     """
     from cnnprof.cli.output import Target, check, deliver
-    from cnnprof.errors import OutputError
+    from cnnprof.errors import OutputError, UsageError
 
     path = None if file == "-" else Path(file)
     if path is not None:
+        if path.suffix.lower() not in ("", ".yaml", ".yml"):
+            raise UsageError(f"{file} would hold YAML", hint=f"call it {path.with_suffix('.yaml')}", code="bad-suffix")
         check(path)
         if path.exists() and not force:
             raise OutputError(f"{file} exists already", hint="use --force to overwrite it", code="exists")

@@ -39,7 +39,7 @@ def attributed(
         return None
     with _quiet():
         events = [_profiled(marking, finish) for _ in range(2 if finish else 1)][-1]
-    found = {event.name: event for event in events if event.name.startswith(_RANGE)}
+    found = {event.name: event for event in events if _is_range(event)}
     if len(found) != len(layers):
         return None
     return [
@@ -64,11 +64,19 @@ def _profiled(marking: Marking, finish: Callable[[], object] | None) -> Any:
     from torch.profiler import ProfilerActivity, profile, supported_activities
 
     wanted = {ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if finish else [])}
-    with profile(activities=wanted & supported_activities()) as profiler:
+    # One cycle only; without acc_events, torch 2.11 warns that the next would have none of its events.
+    with profile(activities=wanted & supported_activities(), acc_events=True) as profiler:
         _forward(marking)
         if finish is not None:
             finish()
     return profiler.events()
+
+
+def _is_range(event: Any) -> bool:
+    """Return whether it is a layer's range: on a GPU there is a second event of that name, which has no operators."""
+    from torch.autograd import DeviceType
+
+    return bool(event.name.startswith(_RANGE) and event.device_type == DeviceType.CPU)
 
 
 def _forward(marking: Marking) -> None:

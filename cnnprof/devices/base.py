@@ -107,7 +107,7 @@ class Subject(Protocol):
     phases: tuple[str, ...]
     passes: tuple[str, ...]
     """What ``run`` is asked for, in turns: E first. Without layers to tell apart neither L nor Q; Q only where what
-    runs can be queued ahead, G only where it can be replayed."""
+    runs can be queued ahead, G only where it can be replayed, F only of an accelerator."""
 
     def now_ns(self) -> int:
         """Return the time by which budgets are kept."""

@@ -104,7 +104,7 @@ class FakeSubject:
         factor = script.noise[number % len(script.noise)]
         factor *= script.slow_first[number] if number < len(script.slow_first) else 1.0
         marks = self._intervals(factor, kind)
-        forward = sum(marks) + (script.hidden_ns if kind == "E" else 0)
+        forward = sum(marks) + (script.hidden_ns if kind in ("E", "F") else 0)
         if kind == "Q":  # what holds the device up until all is queued
             forward += script.launch_ns * len(self.layers)
         stolen = script.stolen_ns.get(str(number), 0)
@@ -134,8 +134,11 @@ class FakeSubject:
         """
         inside, outside = (self._script.inside_ns, self._script.outside_ns) if kind == "L" else (0, 0)
         unhindered = kind in ("Q", "G")
+        layers_ns = [*self.layers_ns]
+        if kind == "F":
+            layers_ns[0] += self._script.flushed_ns
         found = []
-        for gap, layer in zip(self._gaps, [*self.layers_ns, None], strict=True):
+        for gap, layer in zip(self._gaps, [*layers_ns, None], strict=True):
             found.append(0 if unhindered else round(gap * factor) + (outside if layer is not None else 0))
             if layer is not None:
                 found.append(round((layer if unhindered else max(layer, self._script.launch_ns)) * factor) + inside)
@@ -198,7 +201,7 @@ class FakeSubject:
 def _passes(script: Script, layers: Sequence[str], *, trains: bool) -> tuple[str, ...]:
     if not script.launch_ns or not layers:
         return ("E", "L") if layers else ("E",)
-    return ("E", "L", "Q") if trains else ("E", "L", "Q", "G")  # a step is no one graph
+    return ("E", "L", "Q", "F") if trains else ("E", "L", "Q", "G", "F")  # a step is no one graph
 
 
 def _signal(number: int) -> None:

@@ -56,7 +56,9 @@ class Script(NamedTuple):
     host: bool = False
     """Whether it stands for the CPU, to which nothing is copied."""
     launch_ns: int = 0
-    """What the host takes to launch a layer. Above 0 there are the passes Q and G."""
+    """What the host takes to launch a layer. Above 0 there are the passes Q, G and F."""
+    flushed_ns: int = 0
+    """What the first layer takes longer where the cache was overwritten before."""
     copy_ns: int = 10_000
     """What a copy takes besides its bytes."""
     pinned_bytes_per_ns: float = 25.0

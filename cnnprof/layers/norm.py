@@ -53,6 +53,13 @@ def statistic(shape: Shape, inputs: Inputs, device: Device) -> Saved:
     return kept(TensorSpec(shape, "float32" if device == "cuda" and dtype in HALF else dtype))
 
 
+def with_shift(module: torch.nn.Module, *, shift: bool) -> torch.nn.Module:
+    """Return a norm as torch makes it, without its shift where it has none: those of torch 2.11 take no ``bias``."""
+    if not shift:
+        module.register_parameter("bias", None)
+    return module
+
+
 def space(inputs: Inputs) -> range:
     """Return the dimensions behind the channels."""
     return range(2, len(inputs[0].shape))
@@ -130,7 +137,8 @@ class BatchNorm(RunningNorm, frozen=True):
         from torch import nn
 
         kind = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}[self.dims]
-        return kind(inputs[0].shape[1], self.eps, self.momentum, self.affine, self.track_running_stats, bias=self.bias)
+        module = kind(inputs[0].shape[1], self.eps, self.momentum, self.affine, self.track_running_stats)
+        return with_shift(module, shift=self.bias)
 
 
 class InstanceNorm(RunningNorm, frozen=True):
@@ -163,7 +171,8 @@ class InstanceNorm(RunningNorm, frozen=True):
         from torch import nn
 
         kind = {1: nn.InstanceNorm1d, 2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}[self.dims]
-        return kind(inputs[0].shape[1], self.eps, self.momentum, self.affine, self.track_running_stats, bias=self.bias)
+        module = kind(inputs[0].shape[1], self.eps, self.momentum, self.affine, self.track_running_stats)
+        return with_shift(module, shift=self.bias)
 
 
 RUNNING = {

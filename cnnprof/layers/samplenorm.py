@@ -14,6 +14,7 @@ from cnnprof.layers.norm import (
     computed_events,
     space,
     statistic,
+    with_shift,
     with_statistics,
 )
 from cnnprof.layers.registry import register
@@ -80,7 +81,8 @@ class GroupNorm(Layer, frozen=True):
     def build(self, inputs: Inputs) -> torch.nn.Module:
         from torch import nn
 
-        return nn.GroupNorm(self.num_groups, inputs[0].shape[1], self.eps, self.affine, bias=self.bias)
+        module = nn.GroupNorm(self.num_groups, inputs[0].shape[1], self.eps, self.affine)
+        return with_shift(module, shift=self.bias)
 
 
 class LastDimensions(Layer, frozen=True):

@@ -8,6 +8,8 @@ from cnnprof.model.profile import Doubt
 
 HOST_BOUND = 0.1
 """Of the forward: what an accelerator may wait before its times say more about the host than about it."""
+CACHED = 0.1
+"""Of the forward: what it may take longer after the accelerator's cache was overwritten."""
 CLOCKS_APART = 0.05
 IDLE = ("gpu_idle",)
 """What is told as a reason for low clocks where there was nothing to do."""
@@ -52,6 +54,18 @@ def host_bound(digest: Digest) -> Doubt | None:
     if not digest.part.setting.compiled:
         ways.append("or --compile, which launches fewer kernels")
     return Doubt(code="host-bound", message=message, hint=", ".join(ways))
+
+
+def cache_hot(digest: Digest) -> Doubt | None:
+    """Doubt times of forwards that find in the cache what the one before has left there."""
+    factor = digest.profile.flush_factor
+    if factor is None or factor <= 1 + CACHED:
+        return None
+    message = (
+        "the device's cache still holds of one forward what the next one reads: after it was overwritten a forward "
+        f"takes {factor:.2f} times as long (pass F), as it may where other work runs between two"
+    )
+    return Doubt(code="cache-hot", message=message, hint=larger_batch(digest))
 
 
 def throttled(digest: Digest) -> Doubt | None:

@@ -278,8 +278,8 @@ def _values(digest: Digest) -> Doubt | None:
 CATALOGUE: tuple[Callable[[Digest], Doubt | None], ...] = (
     _ended, _values, _impossible, accelerator.unqueued, _dirty, _unjudged, accelerator.throttled,
     accelerator.moving_clocks, _oversubscribed, _memory, _faults, _few, _not_steady, _wide, _bimodal_total,
-    accelerator.host_bound, _mismeasured, _open, _heavy, _bimodal_layers, _resolution, accelerator.unverified,
-    accelerator.copies_cut, accelerator.unknown_clocks, _threads, _governor,
+    accelerator.host_bound, accelerator.cache_hot, _mismeasured, _open, _heavy, _bimodal_layers, _resolution,
+    accelerator.unverified, accelerator.copies_cut, accelerator.unknown_clocks, _threads, _governor,
 )  # fmt: skip
 """Every doubt, the gravest first."""
 CODES = (
@@ -287,6 +287,6 @@ CODES = (
     "load-unknown", "oversubscribed", "memory-tight", "page-faults", "too-few-samples", "not-steady", "interval-wide",
     "bimodal-total", "marks-mismeasured", "ledger-open", "marks-heavy", "bimodal-layers", "below-resolution",
     "threads-many", "governor",
-    "not-queued", "clocks-throttled", "clocks-moved", "host-bound", "copies-unverified", "clocks-unknown",
+    "not-queued", "clocks-throttled", "clocks-moved", "host-bound", "cache-hot", "copies-unverified", "clocks-unknown",
     "copies-cut",
 )  # fmt: skip

@@ -8,28 +8,31 @@ function mode, which counts calls: a forward that was watched once says which ca
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cnnprof.devices.base import Alone, Dressed, Idle, Layer, Mark, Network
+from cnnprof.measure.divided import divided
 from cnnprof.measure.following import Call, Followed, Key, Order, check_rows, follow, other, path_of, rows, worn
 from cnnprof.measure.network import IDLE_LAYERS, IDLE_SHAPE, Given, Marked, alone_on, draw, prepare, ready, set_up
 from cnnprof.model.graph import Graph
+from cnnprof.model.plain import replace
 from cnnprof.model.run import Setting
 
 if TYPE_CHECKING:
     import torch
 
 
-def named(source: dict[str, Any], graph: Graph, setting: Setting) -> Network:
+def named(source: dict[str, Any], graph: Graph, setting: Setting, on_device: Collection[str] | None = None) -> Network:
     """Return the network of a name, made with weights.
 
     Args:
         source: ``model`` and ``params``, as ``load`` was given them.
         graph: what was read of it.
         setting: how it runs.
+        on_device: names of the layers that are on the device of the setting, the others on the CPU; None: all are.
 
     Raises:
         CnnprofError: as ``load``.
@@ -39,16 +42,31 @@ def named(source: dict[str, Any], graph: Graph, setting: Setting) -> Network:
     set_up(setting)
     with construction.real():
         module = sources.find(source["model"], source["params"]).module
-    return _network(module, graph, setting)
+    return _network(module, graph, setting, on_device)
 
 
-def of(module: torch.nn.Module, graph: Graph, setting: Setting) -> Network:
+def of(module: torch.nn.Module, graph: Graph, setting: Setting, on_device: Collection[str] | None = None) -> Network:
     """Return the network of a copy of a module of this process."""
     set_up(setting)
-    return _network(copy.deepcopy(module), graph, setting)
+    return _network(copy.deepcopy(module), graph, setting, on_device)
 
 
-def _network(module: Any, graph: Graph, setting: Setting) -> Network:
+def _network(module: Any, graph: Graph, setting: Setting, on_device: Collection[str] | None) -> Network:
+    if on_device is not None:
+        return _halves(module, graph, setting, on_device)
+    module, given, followed = _followed(module, graph, setting)
+    return ready(module, given, _marked(module, followed, graph, given, setting.device), setting, fresh=False)
+
+
+def _halves(module: Any, graph: Graph, setting: Setting, on_device: Collection[str]) -> Network:
+    """Return a network on two devices, whose inputs and outputs are on the CPU. Its layers are not told apart."""
+    module, given, followed = _followed(module, graph, replace(setting, device="cpu"))
+    both = divided(module, followed, graph, on_device, setting.device)
+    return ready(both, given, Marked((), lambda _enter, _leave: (both, nullcontext), {}), setting, fresh=False)
+
+
+def _followed(module: Any, graph: Graph, setting: Setting) -> tuple[Any, Given, Followed]:
+    """Return a module that is ready to run, what it is called with, and what a forward of it does."""
     import torch
 
     module = module.to(setting.device, getattr(torch, setting.dtype))
@@ -62,7 +80,7 @@ def _network(module: Any, graph: Graph, setting: Setting) -> Network:
         layers = {path_of(node) for node in graph.nodes if node.call == "module"}
         first, second = follow(module, given, layers), follow(module, given, layers)
     check_rows(first, second, graph, trains=setting.mode == "training")
-    return ready(module, given, _marked(module, second, graph, given, setting.device), setting, fresh=False)
+    return module, given, second
 
 
 def _given(module: torch.nn.Module, graph: Graph, setting: Setting) -> Given:

@@ -56,8 +56,10 @@ def _possible(forward: Forward, part: Part) -> bool:
         return True
     if len(part.phases) > 1 and len(forward.phases_ns) != len(part.phases):
         return False
+    if forward.kind in ("E", "F"):
+        return True
     intervals = 2 * len(part.layers) + 1
-    return forward.kind == "E" or (len(forward.marks_ns) == intervals and len(forward.marks_cpu_ns) in {0, intervals})
+    return len(forward.marks_ns) == intervals and len(forward.marks_cpu_ns) in {0, intervals}
 
 
 def forward_ns(forward: Forward) -> int:

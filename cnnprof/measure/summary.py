@@ -43,7 +43,8 @@ def summarise(part: Part, *, budget_s: float | None = None, interval: float = IN
     ends, marked, queued = passes["E"], passes["L"], passes["Q"]
     threads = part.environment.get("threads")
     layers = _layers(part, marked, queued, cpu=threads == 1)
-    whole, device, graph = _walls(ends), _device(ends), _walls(passes["G"])
+    whole, device = _walls(ends), _device(ends)
+    graph, flushed = _walls(passes["G"]), _walls(passes["F"])
     found = ledger(part, ends, marked, queued, layers) if part.layers else None
     profile = Profile(
         protocol=_protocol(part, passes),
@@ -54,6 +55,8 @@ def summarise(part: Part, *, budget_s: float | None = None, interval: float = IN
         host_bound=None if found is None or not queued.used else 1 - found.layers_s / found.end_to_end.median_s,
         graph=graph,
         graph_gain=None if whole is None or graph is None else whole.median_s / graph.median_s,
+        flushed=flushed,
+        flush_factor=None if whole is None or flushed is None else flushed.median_s / whole.median_s,
         phases=_phases(part, ends),
         images_per_s=None if whole is None else part.setting.batch / whole.median_s,
         ledger=found,

@@ -45,8 +45,11 @@ def run_here(request: dict[str, Any], module: torch.nn.Module | None = None) -> 
 
     network.check_torch()
     with kept.torch_kept(request["device"]), explained():
-        found = _network(request) if module is None else imported.of(module, *_asked(request))
-        yield from _measured(found, request)
+        if module is None:
+            # No name here holds the network at the end, when its memory is given back.
+            yield from _measured(_network(request), request)
+        else:
+            yield from _measured(imported.of(module, *_asked(request), _on_device(request)), request)
 
 
 def _measured(network: Network | None, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -63,11 +66,15 @@ def _network(request: dict[str, Any]) -> Network:
 
     network.check_torch()
     graph, setting = _asked(request)
+    on_device = _on_device(request)
     if request["source"] is not None:
-        return imported.named(request["source"], graph, setting)
-    if request["split"] is not None:
-        return network.split(graph, setting, request["split"]["on_device"])
-    return network.built(graph, setting)
+        return imported.named(request["source"], graph, setting, on_device)
+    return network.built(graph, setting) if on_device is None else network.split(graph, setting, on_device)
+
+
+def _on_device(request: dict[str, Any]) -> list[str] | None:
+    """Return the layers of a split network that are on the device."""
+    return None if request["split"] is None else request["split"]["on_device"]
 
 
 def _asked(request: dict[str, Any]) -> tuple[Graph, Setting]:

@@ -118,6 +118,10 @@ class Profile(Plain, frozen=True, kw_only=True):
     """Pass G: replays of a graph of the whole, which no host has to launch."""
     graph_gain: float | None = None
     """How many times as long as a replay the forward takes: E ÷ G."""
+    flushed: Estimate | None = None
+    """Pass F: the whole right after the accelerator's last cache was overwritten."""
+    flush_factor: float | None = None
+    """How many times as long it takes then: F ÷ E."""
     phases: dict[str, Estimate] = {}
     """Of a training step: forward, backward, optimizer."""
     images_per_s: float | None = None

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from cnnprof.model.profile import Ledger
 
 SCHEMA = "cnnprof/run/1"
-Pass = Literal["E", "L", "Q", "G"]
+Pass = Literal["E", "L", "Q", "G", "F"]
 """E: the whole forward and nothing else, the truth of the total. L: the same forward with marks between its layers.
 On an accelerator also Q: as L, but begun only when all of it is queued, so that marks tell its own time and not the
-host's; and G: a replay of a graph of the whole, which no host has to launch."""
-PASSES: tuple[Pass, ...] = ("E", "L", "Q", "G")
+host's; G: a replay of a graph of the whole, which no host has to launch; and F: as E, after its last cache was flushed,
+that is, overwritten."""
+PASSES: tuple[Pass, ...] = ("E", "L", "Q", "G", "F")
 Status = Literal["running", "done", "budget", "interrupted", "out-of-memory", "failed"]
 """``budget``: time or forwards ended before the interval was narrow enough. ``failed``: see ``problem``."""
 
@@ -109,6 +110,10 @@ class MeasuredMemory(Plain, frozen=True, kw_only=True):
     peak_bytes: int
     by: str
     """What counted them."""
+    reserved_bytes: int | None = None
+    """What torch's allocator took from an accelerator to hand those out: it takes whole blocks."""
+    used_bytes: int | None = None
+    """What was taken of the accelerator's memory then, by everything: the context, libraries, other programs."""
 
 
 class Kernel(Plain, frozen=True, kw_only=True):

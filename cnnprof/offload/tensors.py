@@ -9,6 +9,8 @@ from cnnprof.model.analysis import Analysis, Row
 from cnnprof.model.graph import Edge, TensorSpec
 from cnnprof.model.offload import Direction
 
+_WEIGHTS = ("parameter", "torch.parameter", "torch.buffer")
+"""Rows that are weights, which lie on both sides: nothing of them crosses."""
 _FLOATS = ("float64", "float32", "float16", "bfloat16")
 
 
@@ -85,7 +87,8 @@ def _made(analysis: Analysis, rows: list[Row]) -> Iterator[tuple[Edge, int | Non
         dtype = analysis.dtype if each.dtype in _FLOATS else each.dtype
         yield Edge(each.name), None, TensorSpec((analysis.batch, *each.shape), dtype)
     for place, row in enumerate(rows):
-        yield from ((Edge(row.name, at), place, spec) for at, spec in enumerate(row.outputs))
+        if row.op not in _WEIGHTS:
+            yield from ((Edge(row.name, at), place, spec) for at, spec in enumerate(row.outputs))
 
 
 def _read(row: Row) -> list[Edge]:

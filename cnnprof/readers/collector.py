@@ -42,10 +42,12 @@ class Collector:
 
 
 def near(word: str, choices: Iterable[str]) -> list[str]:
-    """Return the nearest right name, or nothing where none is near."""
+    """Return the nearest right name, or nothing where none is near. Swapped letters are nearer than others."""
     import difflib
 
-    return difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)
+    found = difflib.get_close_matches(word, list(choices), n=5, cutoff=0.6)
+    swapped = [each for each in found if sorted(each) == sorted(word)]
+    return (swapped or found)[:1]
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

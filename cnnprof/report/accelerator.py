@@ -62,6 +62,11 @@ def waits(profile: Profile) -> Iterator[str]:
             f"a graph of the forward takes {duration(profile.graph.median_s)} (pass G), and no host launches its "
             f"layers: {ratio(profile.graph_gain)} times as fast"
         )
+    if profile.flushed is not None and profile.flush_factor is not None:
+        yield (
+            f"right after its cache was overwritten a forward takes {duration(profile.flushed.median_s)} (pass F): "
+            f"{ratio(profile.flush_factor)} times as long"
+        )
 
 
 def tables(part: Part) -> Iterator[Table]:

@@ -56,8 +56,6 @@ def _table(table: Table, screen: Screen) -> Iterator[Pieces]:
     elif table.lines or table.totals:
         yield []
         yield from _grid(grid(table, screen), screen)
-    else:
-        yield [Piece("nothing")]
     for note in table.notes:
         yield from _note(note, screen)
 

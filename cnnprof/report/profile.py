@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cnnprof.model.analysis import Analysis
     from cnnprof.model.offload import Offload
     from cnnprof.model.profile import Doubt, Estimate, Ledger, Profile
-    from cnnprof.model.run import Part
+    from cnnprof.model.run import MeasuredMemory, Part
 
     Measured = tuple[Part, Profile]
 
@@ -166,7 +166,7 @@ def _extra(part: Part, profile: Profile) -> Iterator[Table]:
     if profile.phases:
         yield _phases(profile.phases)
     if part.memory is not None:
-        yield _peak(part, part.memory.peak_bytes, part.memory.by)
+        yield _peak(part, part.memory)
     if profile.device_whole is not None:
         yield from accelerator.tables(part)
 
@@ -226,14 +226,20 @@ def _phases(phases: dict[str, Estimate]) -> Table:
     )
 
 
-def _peak(part: Part, found: int, by: str) -> Table:
-    lines = [Line((f"measured by {by}", found, found, None))]
+def _peak(part: Part, memory: MeasuredMemory) -> Table:
+    found = memory.peak_bytes
+    lines = [Line((f"measured by {memory.by}", found, found, None))]
     if part.analysis is not None:
         expected = predicted_peak(part.analysis)
         bounded = part.analysis.totals.lower_bound
         size: Value = AtLeast(expected) if bounded else expected
         error = None if bounded or not found else signed_percent((expected - found) / found)
         lines.insert(0, Line(("predicted", size, size, error)))
+    besides = {
+        "reserved for it by torch's allocator": memory.reserved_bytes,
+        "in use on the device, by everything": memory.used_bytes,
+    }
+    lines += [Line((what, size, size, None)) for what, size in besides.items() if size is not None]
     step = "training step" if part.setting.mode == "training" else "inference"
     return Table(
         id="peak", title=f"peak memory of {'an' if step == 'inference' else 'a'} {step}", columns=_PEAK,

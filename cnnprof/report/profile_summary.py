@@ -113,10 +113,25 @@ _ALL = (
             "times", rank=10),
         lambda _, profile: profile.graph_gain,
     ),
+    _Summed(
+        Column("flush_factor", "after flush", "ratio", "time right after an accelerator's cache was overwritten (pass "
+            "F) ÷ time (pass E)", "times", rank=12),
+        lambda _, profile: profile.flush_factor,
+    ),
     _Summed(Column("peak_bytes", "predicted peak", "bytes", "peak memory, predicted", "bytes", rank=15), _predicted),
     _Summed(
         Column("measured_peak_bytes", "measured peak", "bytes", "peak memory, measured in pass M", "bytes", rank=14),
         lambda part, _: None if part.memory is None else part.memory.peak_bytes,
+    ),
+    _Summed(
+        Column("reserved_bytes", "reserved", "bytes", "what torch's allocator took of an accelerator for the measured "
+            "peak", "bytes", rank=17),
+        lambda part, _: None if part.memory is None else part.memory.reserved_bytes,
+    ),
+    _Summed(
+        Column("used_bytes", "in use", "bytes", "what was taken of an accelerator's memory then, by everything: the "
+            "context, libraries, other programs", "bytes", rank=18),
+        lambda part, _: None if part.memory is None else part.memory.used_bytes,
     ),
     _Summed(
         Column("dirty", "dirty", "count", "forwards of pass E that something disturbed", "forwards", rank=16),
@@ -131,8 +146,10 @@ _ALL = (
 )  # fmt: skip
 COLUMNS: dict[str, Column] = {each.column.id: each.column for each in _ALL}
 _VALUES = {each.column.id: each.value for each in _ALL}
-_ACCELERATED = ("launch_gaps_s", "host_bound", "graph_gain")
+_ACCELERATED = ("launch_gaps_s", "host_bound", "graph_gain", "flush_factor")
 """Columns of which a CPU has nothing: shown unasked only beside an accelerator."""
+_ASKED_FOR = ("protocol", "reserved_bytes", "used_bytes")
+"""Columns that are shown where they are asked for."""
 _ALIASES = {"time": "time_s", "±": "interval", "layers": "layers_s", "glue": "glue_s"}
 
 
@@ -172,7 +189,7 @@ def profiles_table(
 
 def _usual(parts: Sequence[tuple[Part, Profile]]) -> list[str]:
     accelerated = any(profile.device_whole is not None for _, profile in parts)
-    return [name for name in COLUMNS if name != "protocol" and (accelerated or name not in _ACCELERATED)]
+    return [name for name in COLUMNS if name not in _ASKED_FOR and (accelerated or name not in _ACCELERATED)]
 
 
 def _title(parts: Sequence[tuple[Part, Profile]]) -> str:

@@ -213,21 +213,25 @@ def test_the_benchmark_of_crashes_loses_nothing_and_tears_nothing(tmp_path):
 
 @pytest.fixture(scope="module")
 def gpu(tmp_path_factory) -> list[dict[str, Any]]:
-    """What it prints twice, the second time with the run files of the first and no time for anything else."""
+    """What it prints three times: the second time with the files of the first, then with one less, and no time."""
     folder, scripts = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("scripts")
     (scripts / "host.json").write_text('{"host": true, "bytes_per_ns": 1e12}')
     (scripts / "gpu.json").write_text('{"macs_per_ns": 10000, "bytes_per_ns": 1e12, "layer_ns": 1000}')
     devices = ["--host", f"fake:{scripts}/host.json", "--device", f"fake:{scripts}/gpu.json"]
     command = [sys.executable, FOLDER / "gpu.py", folder, *devices, "--quick", "--json"]
-    printed = [
-        subprocess.run([*command, *more], capture_output=True, text=True, check=True).stdout
-        for more in ((), ("--minutes", "0"))
-    ]
-    return [json.loads(each) | {"files": sorted(path.name for path in folder.iterdir())} for each in printed]
+
+    def printed(*more: str) -> dict[str, Any]:
+        said = subprocess.run([*command, *more], capture_output=True, text=True, check=True).stdout
+        files = sorted(path.name for path in folder.iterdir())
+        return json.loads(said) | {"files": files, "kept": json.loads((folder / "results.json").read_text())}
+
+    found = [printed(), printed("--minutes", "0")]
+    (folder / "fake_lenet5_pays.json").unlink()
+    return [*found, printed("--minutes", "0")]
 
 
 def test_it_measures_each_batch_in_each_dtype_and_keeps_the_runs(gpu):
-    first, second = gpu
+    first, second, third = gpu
 
     assert [
         ("lenet5", "float32", 1),
@@ -235,9 +239,19 @@ def test_it_measures_each_batch_in_each_dtype_and_keeps_the_runs(gpu):
         ("lenet5", "bfloat16", 1),
         ("lenet5", "bfloat16", 2),
     ] == [(each["network"], each["arithmetic"], each["batch"]) for each in first["figures"]]
-    assert ["fake_lenet5_bfloat16.json", "fake_lenet5_float32.json"] == first["files"]
-    assert first["figures"] == second["figures"]
-    assert ([], ["break-even of lenet5"]) == (first["left"], second["left"])
+    assert [
+        "fake_lenet5_bfloat16.json", "fake_lenet5_float32.json", "fake_lenet5_pays.json", "fake_placements.json",
+        "results.json",
+    ] == first["files"]  # fmt: skip
+    for name in ("figures", "break_evens", "placements", "bars", "files"):
+        assert first[name] == second[name]
+    assert ([], [], ["fake_lenet5_pays.json"]) == (first["left"], second["left"], third["left"])
+
+
+def test_what_is_known_is_written_as_it_is_found(gpu):
+    for each in gpu:
+        assert each["kept"] == {name: each[name] for name in each["kept"]}
+        assert {"machine", "figures", "copies", "break_evens", "placements", "bars"} == each["kept"].keys()
 
 
 def test_a_bar_that_nothing_was_measured_for_is_neither_reached_nor_missed(gpu):

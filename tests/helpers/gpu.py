@@ -47,6 +47,11 @@ class Machine:
         self.copy_ns = 0
         self.pinned_rate = self.pageable_rate = 1.0
         self.memory_bytes = 2**40
+        self.block_bytes = 2_000
+        """That torch takes of the device at once."""
+        self.context_bytes = 300
+        self.cold_ns = 0
+        """That the first layer takes longer after the last cache was overwritten."""
         self.loses_bytes = False
         """Copies arrive as something else."""
         self.awake_ns = 0
@@ -60,8 +65,10 @@ class Machine:
         self.now = self.waited = 0
         self.waits: list[int] = []
         """When the host began to wait for all of the device."""
-        self.allocated = self.peak = 0
+        self.allocated = self.peak = self.reserved = 0
+        self.cold = False
         self.capturing: Graph | None = None
+        self.draws_for_graphs = False
         self.streams: list[Stream] = []
         self.current = self.main = Stream(self)
         self.engines = {"h2d": 0, "d2h": 0}
@@ -129,9 +136,17 @@ class Machine:
             raise OutOfMemoryError(f"CUDA out of memory. Tried to allocate {size} bytes.")
         self.allocated += size
         self.peak = max(self.peak, self.allocated)
+        self.reserved = max(self.reserved, self._blocks(self.allocated))
 
     def free(self, size: int) -> None:
         self.allocated -= size
+
+    def empty_cache(self) -> None:
+        """torch gives back the blocks of which nothing is in use."""
+        self.reserved = self._blocks(self.allocated)
+
+    def _blocks(self, size: int) -> int:
+        return -(-size // self.block_bytes) * self.block_bytes
 
 
 class Stream:
@@ -206,9 +221,10 @@ class Tensor:
     def __init__(self, machine: Machine, size: int, device: str = "cpu", *, pinned: bool = False) -> None:
         self.machine, self.size, self.device, self.pinned = machine, size, device, pinned
         self.storage = Storage(size, "nothing")
-        self.shape, self.dtype, self.is_cuda = (size,), "uint8", device.startswith("cuda")
-        if self.is_cuda:
+        self.shape, self.dtype, self.is_cuda = (size,), "uint8", False
+        if device.startswith("cuda"):
             machine.allocate(size)
+            self.is_cuda = True  # what it did not get is not given back
 
     def __del__(self) -> None:
         if self.is_cuda and self.storage is not None:
@@ -243,6 +259,7 @@ class Tensor:
             self.storage.content = content
         else:
             self.machine.launch(0, lambda: self._set(content))
+            self.machine.cold = self.machine.cold or self.size >= 2 * self.machine.properties.L2_cache_size
         return self
 
     def _set(self, content: str) -> None:
@@ -334,6 +351,9 @@ def _cuda(machine: Machine) -> Any:
         _sleep=machine.sleep,
         memory_allocated=lambda: machine.allocated,
         max_memory_allocated=lambda: machine.peak,
+        max_memory_reserved=lambda: machine.reserved,
+        empty_cache=machine.empty_cache,
+        mem_get_info=lambda: (machine.memory_bytes - machine.reserved - machine.context_bytes, machine.memory_bytes),
         reset_peak_memory_stats=lambda: setattr(machine, "peak", machine.allocated),
         get_device_properties=lambda _index: machine.properties,
         device_count=lambda: machine.devices,
@@ -354,7 +374,7 @@ def _on(machine: Machine, stream: Stream) -> Iterator[None]:
 
 
 class _capture:  # noqa: N801 a function in torch.cuda
-    """As torch's: where the capture fails, its stream stays the current one."""
+    """As torch's: where the capture fails, its stream stays the current one, and random numbers those of a capture."""
 
     def __init__(self, machine: Machine, graph: Graph, stream: Stream) -> None:
         self.machine, self.graph, self.stream = machine, graph, stream
@@ -363,11 +383,13 @@ class _capture:  # noqa: N801 a function in torch.cuda
         self.machine.finish()
         self.before, self.machine.current = self.machine.current, self.stream
         self.machine.capturing = self.graph
+        self.machine.draws_for_graphs = True
 
     def __exit__(self, *_error: object) -> None:
         self.machine.capturing = None
         if self.graph.broken:
             raise RuntimeError(_BROKEN_CAPTURE)
+        self.machine.draws_for_graphs = False
         self.machine.current = self.before
 
 
@@ -414,10 +436,14 @@ class _Made:
             if self.glue_ns and number:
                 self.machine.launch(self.glue_ns)
             enter()
-            self.layer(time_ns)
+            self.layer(time_ns + self._warming_ns())
             if name == [*self.layers][-1]:
                 self.within()
             leave()
+
+    def _warming_ns(self) -> int:
+        cold, self.machine.cold = self.machine.cold, False
+        return self.machine.cold_ns if cold else 0
 
     def layer(self, time_ns: int) -> None:
         self.machine.host(self.host_ns)

@@ -47,7 +47,7 @@ def part(times: Mapping[str, int], *, gaps=None, hidden=0, count=12, whole=None,
     return Part(**(fields | more))
 
 
-def accelerated(times: Mapping[str, int], *, launch=0, queued=None, graph=None, **more) -> Part:
+def accelerated(times: Mapping[str, int], *, launch=0, queued=None, graph=None, flushed=None, **more) -> Part:
     """Return a part of an accelerator, whose layers take what is longer: computing them, or launching them.
 
     Args:
@@ -55,6 +55,7 @@ def accelerated(times: Mapping[str, int], *, launch=0, queued=None, graph=None, 
         launch: nanoseconds that the host takes to launch one.
         queued: marks of pass Q; by default the layers' times and nothing between.
         graph: nanoseconds of a replay; by default what the layers compute.
+        flushed: nanoseconds of pass F, which is missing by default.
         more: as for ``part``.
     """
     found = part({name: max(time, launch) for name, time in times.items()}, **more)
@@ -64,4 +65,5 @@ def accelerated(times: Mapping[str, int], *, launch=0, queued=None, graph=None, 
     wall = sum(own) if graph is None else graph
     ahead = forward("Q", sum(own) + launch, device_ns=sum(own), marks_ns=marks, others=0.0)
     replayed = forward("G", wall, device_ns=wall, others=0.0)
-    return replace(found, forwards=(*in_turn, *[ahead, replayed] * (len(in_turn) // 2)))
+    after = [] if flushed is None else [forward("F", flushed, device_ns=flushed, others=0.0)]
+    return replace(found, forwards=(*in_turn, *[ahead, replayed, *after] * (len(in_turn) // 2)))

@@ -341,8 +341,8 @@ def test_an_input_that_fits_only_once_into_64_bits_is_counted_for_one_sample():
 @pytest.mark.parametrize(
     ("layer", "said"),
     [
-        (nn.Conv2d(3, 8, 300), "Kernel size can't be greater than actual input size"),
-        (nn.Conv2d(3, 8, 3, padding=-200), "Kernel size can't be greater than actual input size"),
+        (nn.Conv2d(3, 8, 300), "input size"),  # in other words in each torch
+        (nn.Conv2d(3, 8, 3, padding=-200), "input size"),
         (nn.Conv2d(3, 8, 3, stride=0), "ZeroDivisionError"),
         (nn.MaxPool2d(300), "Output size is too small"),
         (nn.ZeroPad2d(-200), "length must be non-negative"),

@@ -41,7 +41,7 @@ def test_every_layer_of_a_real_network_is_marked(model, kind):
 
     found = device.run(kind)
 
-    assert ("E", "L", "Q", "G") == device.passes
+    assert ("E", "L", "Q", "G", "F") == device.passes
     assert 2 * len(device.layers) + 1 == len(found["marks_ns"])
     assert min(found["marks_ns"]) > 0
 
@@ -64,7 +64,7 @@ def test_a_real_training_step_has_its_phases_in_every_pass():
     for kind in device.passes:
         found = device.run(kind)
         assert 3 == len(found["phases_ns"])
-    assert ("E", "L", "Q") == device.passes
+    assert ("E", "L", "Q", "F") == device.passes
 
 
 def test_an_optimizer_s_state_is_what_it_keeps_after_a_step():
@@ -121,7 +121,7 @@ def test_a_run_goes_through_every_room_for_each_batch_and_dtype():
     ]
     assert [False, False, True, True] == [part.environment["tf32"]["conv"] for part in run.parts]
     for part in run.parts:
-        assert {"E", "L", "Q", "G"} == {each.kind for each in part.forwards if not each.warm_up}
+        assert {"E", "L", "Q", "G", "F"} == {each.kind for each in part.forwards if not each.warm_up}
         assert {True} == {each.verified for each in part.copies}
         assert part.ledger is not None
 

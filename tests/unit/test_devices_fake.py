@@ -126,8 +126,8 @@ def test_without_a_time_to_launch_it_has_the_passes_of_a_cpu_and_no_clock_beside
 
 
 def test_an_accelerator_has_all_passes_and_in_training_no_graph():
-    assert ("E", "L", "Q", "G") == accelerator().passes
-    assert ("E", "L", "Q") == accelerator(trains=True).passes
+    assert ("E", "L", "Q", "G", "F") == accelerator().passes
+    assert ("E", "L", "Q", "F") == accelerator(trains=True).passes
 
 
 def test_a_layer_takes_what_takes_longer_computing_it_or_launching_it():
@@ -143,6 +143,11 @@ def test_what_is_queued_takes_its_own_time_after_the_host_has_launched_all_of_it
 
     assert [0, 100, 0, 700, 0] == found["marks_ns"]
     assert 800 + 2 * 300 == found["wall_ns"]
+
+
+def test_after_the_cache_was_overwritten_the_first_layer_takes_longer_where_it_is_not_launched_more_slowly_anyway():
+    assert [1030, 1330] == [accelerator(flushed_ns=500).run(kind)["wall_ns"] for kind in "EF"]
+    assert [1030, 1030] == [accelerator(flushed_ns=200).run(kind)["wall_ns"] for kind in "EF"]
 
 
 def test_a_replay_is_what_the_layers_take_and_a_forward_has_launches_and_gaps_besides():

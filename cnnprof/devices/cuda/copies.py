@@ -11,17 +11,22 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from cnnprof.devices.cuda.failures import is_out_of_memory
 from cnnprof.devices.cuda.queued import Blocker, time_queued
-from cnnprof.devices.cuda.toolkit import Toolkit
+from cnnprof.devices.cuda.toolkit import Toolkit, sampled
 
 _AT_LEAST_BYTES = 32 * 2**20
 """Between two events, in so many copies as it takes, from 2 to 20."""
 FEWEST, MOST = 2, 20
+LONGEST_NS = 200_000_000
+"""For the samples of one copy: of a gigabyte out of pageable memory, each takes that long."""
+_FIRST_BYTES = 2**26
+"""Of the first buffers: pinning memory takes a second per gigabyte or so, which small copies do not wait for."""
 _DRAWN_BYTES = 2**22
 
 
 class Buffers(NamedTuple):
-    """Memory of the largest size; smaller ones are its beginning."""
+    """Memory of the largest of some sizes; smaller ones are its beginning."""
 
     source: Any
     """Random bytes, pageable; what is sent."""
@@ -31,7 +36,7 @@ class Buffers(NamedTuple):
 
 
 def copies(toolkit: Toolkit, sizes: Sequence[int], samples: int) -> Iterator[dict[str, Any]]:
-    """Yield the fields of ``Copy`` for each size, both ways and both kinds of memory.
+    """Yield the fields of ``Copy`` for each size, smaller ones first, both ways and both kinds of memory.
 
     Sizes that do not fit are left out. So is a copy out of pinned memory that cannot be queued ahead: its time would be
     the host's.
@@ -39,29 +44,37 @@ def copies(toolkit: Toolkit, sizes: Sequence[int], samples: int) -> Iterator[dic
     Args:
         toolkit: with what it is measured.
         sizes: in bytes.
-        samples: times of each copy.
+        samples: times of each copy, at most; of one that takes long there are fewer, down to 3.
     """
     blocker, stream = Blocker(toolkit), toolkit.cuda.Stream()
-    buffers = _largest(toolkit, sizes)
-    for size in sorted(sizes):
+    left, buffers = sorted(sizes), None
+    for at, size in enumerate(left):
         if buffers is None or size > buffers.source.numel():
+            buffers = None  # before others are made
+            buffers = _largest(toolkit, [each for each in left[at:] if each <= max(_FIRST_BYTES, 2 * size)])
+        if buffers is None:
             return
-        some = Buffers(*(each[:size] for each in buffers))
-        for direction in ("h2d", "d2h"):
-            with toolkit.cuda.stream(stream):
-                pinned = _pinned(toolkit, blocker, some, direction, samples)
-            if pinned is not None:
-                yield pinned
-            yield _pageable(toolkit, some, direction, samples)
+        yield from _both_ways(toolkit, blocker, stream, Buffers(*(each[:size] for each in buffers)), samples)
+
+
+def _both_ways(
+    toolkit: Toolkit, blocker: Blocker, stream: Any, some: Buffers, samples: int
+) -> Iterator[dict[str, Any]]:
+    for direction in ("h2d", "d2h"):
+        with toolkit.cuda.stream(stream):
+            pinned = _pinned(toolkit, blocker, some, direction, samples)
+        if pinned is not None:
+            yield pinned
+        yield _pageable(toolkit, some, direction, samples)
 
 
 def _largest(toolkit: Toolkit, sizes: Sequence[int]) -> Buffers | None:
     """Return buffers of the largest size that there is memory for; None where there is for none."""
-    for size in sorted(sizes, reverse=True):
+    for size in reversed(sizes):
         try:
             return _buffers(toolkit.torch, size)
-        except RuntimeError as error:  # which torch's OutOfMemoryError is; the host's pinned memory has no other
-            if "out of memory" not in str(error) and "allocate memory" not in str(error):
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
                 raise
     return None
 
@@ -85,10 +98,10 @@ def _pinned(toolkit: Toolkit, blocker: Blocker, some: Buffers, direction: str, s
         for _ in range(times):
             target.copy_(sent, non_blocking=True)
 
-    found = [time_queued(toolkit, blocker, work) for _ in range(samples)]
-    taken = [round(each / times) for each in found if each is not None]
-    if not taken:
+    found = sampled(toolkit, lambda: time_queued(toolkit, blocker, work), samples, LONGEST_NS)
+    if not found:
         return None
+    taken = [round(each / times) for each in found]
     return _said(toolkit, some, direction, "pinned", target) | {"times_ns": taken}
 
 
@@ -96,7 +109,7 @@ def _pageable(toolkit: Toolkit, some: Buffers, direction: str, samples: int) -> 
     target, sent = _prepared(some, direction, some.pageable)
     copy = partial(target.copy_, sent)
     copy()  # the pages of both are there from now on
-    found = [_wall_and_cpu(toolkit, copy) for _ in range(samples)]
+    found = sampled(toolkit, lambda: _wall_and_cpu(toolkit, copy), samples, LONGEST_NS)
     wall, cpu = ([each[at] for each in found] for at in (0, 1))
     return _said(toolkit, some, direction, "pageable", target) | {"times_ns": wall, "cpu_ns": cpu}
 

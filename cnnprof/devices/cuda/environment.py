@@ -9,7 +9,7 @@ from typing import Any
 from cnnprof.devices import system
 from cnnprof.devices.cuda.context import precision
 from cnnprof.devices.cuda.found import nvidia_state, read
-from cnnprof.devices.cuda.telemetry import Nvml
+from cnnprof.devices.cuda.telemetry import Nvml, ask
 from cnnprof.devices.cuda.toolkit import Toolkit
 
 _NODES = Path("/sys/devices/system/node")
@@ -35,7 +35,7 @@ def describe(toolkit: Toolkit, properties: Any, nvml: Nvml) -> dict[str, Any]:
         "multiprocessors": properties.multi_processor_count,
         "driver": nvml.driver() or nvidia_state()["driver"],
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
+        "cudnn": ask(torch.backends.cudnn.version),
         "gpu_numa_node": gpu_node(properties),
         "numa_nodes": own_nodes(),
     }  # fmt: skip

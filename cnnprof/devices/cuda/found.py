@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -136,21 +137,36 @@ def nvidia_state() -> dict[str, Any]:
     return {
         "driver": kernel.group(1) if kernel else None,
         "serves_cuda": _driver_cuda(),
-        "devices": len([path for path in Path("/dev").glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name)]),
+        "devices": _device_files() or _driver_devices(),
         "visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }
 
 
+def _device_files() -> int:
+    return len([path for path in Path("/dev").glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name)])
+
+
 def _driver_cuda() -> str | None:
+    number = _driver_says(lambda driver, answer: driver.cuDriverGetVersion(answer))
+    return f"{number // 1000}.{number % 1000 // 10}" if number else None
+
+
+def _driver_devices() -> int:
+    """Return the GPUs that the driver counts: embedded ones, for one, are not in /dev under NVIDIA's usual names."""
+    return _driver_says(lambda driver, answer: driver.cuInit(0) or driver.cuDeviceGetCount(answer))
+
+
+def _driver_says(ask: Callable[[Any, Any], int]) -> int:
+    """Return the driver's answer; 0 where there is none."""
     import ctypes
 
     number = ctypes.c_int()
     try:
         driver = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
-        failed = driver.cuDriverGetVersion(ctypes.byref(number))
+        failed = ask(driver, ctypes.byref(number))
     except (OSError, AttributeError):
-        return None
-    return None if failed or not number.value else f"{number.value // 1000}.{number.value % 1000 // 10}"
+        return 0
+    return 0 if failed else number.value
 
 
 def verdict(torch: dict[str, Any], nvidia: dict[str, Any], python: str | None = None) -> dict[str, str | None]:
@@ -172,7 +188,7 @@ def _chain(torch: dict[str, Any], nvidia: dict[str, Any], python: str | None) ->
     return [
         ("torch", f"{pip} install {torch_for_us}", torch["version"] is not None),
         (f"a CUDA build of torch ({torch['version']} is for CPUs)", reinstall, built is not None),
-        ("an NVIDIA driver", driver, serves is not None),
+        ("an NVIDIA driver", f"{driver}; a container gets it with --gpus all", serves is not None),
         (f"a newer NVIDIA driver (it serves CUDA {serves}, torch needs {built})", driver, _serves(serves, built)),
         ("an NVIDIA GPU", "use a machine that has one", nvidia["devices"] > 0 or os.name == "nt" or _is_wsl()),
         ("a visible GPU (CUDA_VISIBLE_DEVICES hides all)", "unset CUDA_VISIBLE_DEVICES", not _all_hidden(nvidia)),

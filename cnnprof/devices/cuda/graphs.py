@@ -12,6 +12,10 @@ _WARM = 3
 """Runs on the stream of the capture before it, as torch's notes on CUDA graphs have it."""
 
 
+_failed: list[Any] = []
+"""Graphs whose capture failed: torch's allocator goes on asking them, so they must not end before it does."""
+
+
 class Captured(NamedTuple):
     """A graph, or why there is none."""
 
@@ -23,6 +27,8 @@ def capture(toolkit: Toolkit, step: Callable[[], Any]) -> Captured:
     """Return a step captured as a graph.
 
     A step in which the host waits for the device, or whose memory does not fit twice, is not captured.
+    Where a capture fails, torch's random numbers (2.11: a flag that only the end of a capture takes back) and its
+    allocator are left as in one; a capture of next to nothing, which ends, puts the first right.
 
     Raises:
         RuntimeError: the device does not answer any more.
@@ -40,11 +46,20 @@ def capture(toolkit: Toolkit, step: Callable[[], Any]) -> Captured:
         graph.replay()
         toolkit.finish()
     except Exception as error:  # noqa: BLE001 whatever a network's code does that cannot be captured
+        _failed.append(graph)
         with suppress(RuntimeError):  # a graph that was never finished
             graph.reset()
         toolkit.finish()
+        with suppress(RuntimeError):
+            _capture_nothing(toolkit, side)
         return Captured(None, first_line(error))
     return Captured(graph.replay)
+
+
+def _capture_nothing(toolkit: Toolkit, side: Any) -> None:
+    value = toolkit.torch.empty(1, dtype=toolkit.torch.uint8, device="cuda")
+    with toolkit.cuda.stream(side), toolkit.cuda.graph(toolkit.cuda.CUDAGraph(), stream=side):
+        value.zero_()
 
 
 def first_line(error: BaseException) -> str:

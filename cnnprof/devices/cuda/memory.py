@@ -1,4 +1,4 @@
-"""Pass M: the most bytes that torch's allocator has handed out at once in a step."""
+"""Pass M: the most bytes that torch's allocator hands out at once in a step, and what it takes of the GPU for that."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from cnnprof.devices.cuda.toolkit import Toolkit
 COUNTER = "torch.cuda.max_memory_allocated, without what torch holds between two steps"
 
 
-def peak_bytes(toolkit: Toolkit, steps: Sequence[Callable[[], Any]], held: Iterable[Any]) -> int:
-    """Return the peak of a step, workspaces of its kernels included.
+def measured(toolkit: Toolkit, steps: Sequence[Callable[[], Any]], held: Iterable[Any]) -> dict[str, Any]:
+    """Return the fields of ``MeasuredMemory`` of a step: its peak, workspaces of its kernels included.
 
-    What torch holds besides while nothing runs, such as the workspace of cuBLAS, is left out: it belongs to no network.
+    What torch holds besides while nothing runs, such as the workspace of cuBLAS, is left out of the peak: it belongs to
+    no network. It is in what torch has reserved, which is begun anew: the caches of earlier steps are given back.
 
     Args:
         toolkit: with what it is measured.
@@ -22,13 +23,17 @@ def peak_bytes(toolkit: Toolkit, steps: Sequence[Callable[[], Any]], held: Itera
     """
     cuda = toolkit.cuda
     toolkit.finish()
+    cuda.empty_cache()
     cuda.reset_peak_memory_stats()
     besides: int = max(0, cuda.memory_allocated() - stored_bytes(held))
     for step in steps:
         step()
     toolkit.finish()
-    peak: int = cuda.max_memory_allocated()
-    return peak - besides
+    free, total = cuda.mem_get_info()
+    return {
+        "peak_bytes": cuda.max_memory_allocated() - besides, "by": COUNTER,
+        "reserved_bytes": cuda.max_memory_reserved(), "used_bytes": total - free,
+    }  # fmt: skip
 
 
 def stored_bytes(tensors: Iterable[Any]) -> int:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cnnprof.devices.cuda.toolkit import Toolkit
+from cnnprof.devices.cuda.toolkit import Toolkit, sampled
 
 BATCHES = 8
 """Of each time. The first copy has nothing beside it: of so many, an eighth stays uncovered."""
+
+
+LONGEST_NS = 1_000_000_000
+"""After which no more than the fewest samples are taken: 24 forwards in each may take minutes."""
 
 
 class Pipeline:
@@ -29,13 +33,13 @@ class Pipeline:
     def measure(self, samples: int) -> dict[str, Any]:
         """Return the fields of ``Overlap``: the host's clock until all is done, in turn."""
         works = {"copy_ns": self._copy_all, "compute_ns": self._compute_all, "both_ns": self._both}
-        for work in works.values():
-            self._toolkit.wall_of(work)
-        found: dict[str, list[int]] = {name: [] for name in works}
-        for _ in range(samples):
-            for name, work in works.items():
-                found[name].append(self._toolkit.wall_of(work))
-        return {"batches": BATCHES, **found}
+
+        def taken() -> list[int]:
+            return [self._toolkit.wall_of(work) for work in works.values()]
+
+        taken()  # warms up
+        found = sampled(self._toolkit, taken, samples, LONGEST_NS)
+        return {"batches": BATCHES} | {name: [each[at] for each in found] for at, name in enumerate(works)}
 
     def _copy(self, batch: int) -> None:
         for buffer, host in zip(self._buffers[batch % 2], self._hosts, strict=True):

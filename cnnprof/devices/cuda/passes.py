@@ -1,11 +1,10 @@
-"""A network on an NVIDIA GPU: passes E, L, Q, G, K, M and T."""
+"""A network on an NVIDIA GPU: passes E, L, Q, G, F, K, M and T."""
 
 from __future__ import annotations
 
 import math
 import resource
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from statistics import median
 from typing import Any
 
@@ -13,6 +12,7 @@ from cnnprof.devices import system
 from cnnprof.devices.attribution import attributed
 from cnnprof.devices.base import Alone, Dressed, Network
 from cnnprof.devices.cuda import costs, environment, memory
+from cnnprof.devices.cuda.cache import flusher
 from cnnprof.devices.cuda.context import context_ns
 from cnnprof.devices.cuda.copies import copies
 from cnnprof.devices.cuda.graphs import Captured, capture
@@ -20,7 +20,7 @@ from cnnprof.devices.cuda.marks import Marks
 from cnnprof.devices.cuda.overlap import Pipeline
 from cnnprof.devices.cuda.queued import Blocker, Queue, time_queued
 from cnnprof.devices.cuda.telemetry import Nvml
-from cnnprof.devices.cuda.toolkit import Toolkit, elapsed_ns, intervals_ns
+from cnnprof.devices.cuda.toolkit import Toolkit, elapsed_ns, intervals_ns, sampled
 from cnnprof.devices.steps import collected, varying
 
 ENERGY_S = 1.0
@@ -29,8 +29,6 @@ _WARM = 3
 """Forwards before it is judged who waits for whom, and runs of a layer by itself before its samples."""
 _AHEAD = 0.9
 """Of a forward's time: a host that launches in less is ahead of the device."""
-_CACHE_BYTES = 64 * 2**20
-"""Taken for the GPU's last cache where it does not say."""
 
 
 class CudaSubject:
@@ -52,7 +50,9 @@ class CudaSubject:
         self._first_ns = toolkit.wall_of(self._step)
         self._graph = self._captured()
         self._line, self._queue = self._marked()
-        self.passes = ("E", *("LQ" if self._line else ""), *("G" if self._graph.replay else ""))
+        self._flush = flusher(toolkit, self._properties)  # after a step, whose memory torch keeps for the next one
+        graph, flush = "G" if self._graph.replay else "", "F" if self._flush else ""
+        self.passes = ("E", *("LQ" if self._line else ""), *graph, *flush)
 
     def _step(self) -> None:
         for step in self._steps:
@@ -105,8 +105,8 @@ class CudaSubject:
 
     def run(self, kind: str) -> dict[str, Any]:
         with collected():
-            run = {"E": self._plain, "L": self._in_line, "Q": self._queued, "G": self._replayed}[kind]
-            return run() | {"kind": kind}
+            runs = {"E": self._plain, "L": self._in_line, "Q": self._queued, "G": self._replayed, "F": self._flushed}
+            return runs[kind]() | {"kind": kind}
 
     def _plain(self) -> dict[str, Any]:
         return self._timed(self._steps)
@@ -141,6 +141,11 @@ class CudaSubject:
         assert self._graph.replay is not None  # noqa: S101 no pass G without
         return self._timed([self._graph.replay])
 
+    def _flushed(self) -> dict[str, Any]:
+        assert self._flush is not None  # noqa: S101 no pass F without
+        self._flush()
+        return self._plain()
+
     def _check(self, seen: int) -> None:
         if seen != 2 * len(self.layers):
             raise varying(seen // 2, len(self.layers))
@@ -168,42 +173,37 @@ class CudaSubject:
         return found | ({"phases_ns": intervals_ns(stamps)} if len(steps) > 1 else {})
 
     def alone(self, index: int, samples: int) -> dict[str, Any] | None:
-        layer = self._network.layers[index]
-        if layer.alone is None:
+        layer, flush = self._network.layers[index], flusher(self._toolkit, self._properties)
+        if layer.alone is None or flush is None:
             return None
         alone = layer.alone()
         with collected():
             for _ in range(_WARM):
                 alone.run()
-            hot, cold = self._hot_and_cold(alone, samples)
+            hot, cold = self._hot_and_cold(alone, flush, samples)
         if not hot or not cold:
             return None
         return {"layer": layer.name, "hot_ns": hot, "cold_ns": cold}
 
-    def _hot_and_cold(self, alone: Alone, samples: int) -> tuple[list[int], list[int]]:
-        toolkit, blocker, flush = self._toolkit, Blocker(self._toolkit), self._flusher()
+    def _hot_and_cold(self, alone: Alone, flush: Callable[[], Any], samples: int) -> tuple[list[int], list[int]]:
+        toolkit, blocker = self._toolkit, Blocker(self._toolkit)
 
         def chill() -> None:
             flush()
             alone.twin()
             alone.touch()
 
-        hot = [time_queued(toolkit, blocker, alone.run) for _ in range(samples)]
-        cold = [time_queued(toolkit, blocker, alone.run, chill) for _ in range(samples)]
-        return [each for each in hot if each is not None], [each for each in cold if each is not None]
-
-    def _flusher(self) -> Callable[[], Any]:
-        """Return what fills the GPU's cache with something else: twice its size is written."""
-        torch, size = self._toolkit.torch, 2 * (environment.l2_bytes(self._properties) or _CACHE_BYTES)
-        rubbish = torch.empty(size, dtype=torch.uint8, device="cuda")
-        return partial(rubbish.zero_)
+        hot = sampled(toolkit, lambda: time_queued(toolkit, blocker, alone.run), samples)
+        cold = sampled(toolkit, lambda: time_queued(toolkit, blocker, alone.run, chill), samples if hot else 0)
+        return hot, cold
 
     # -- besides
 
     def memory(self) -> dict[str, Any] | None:
         network = self._network
         held = [*network.weights, *network.inputs, *network.state()]
-        return {"peak_bytes": memory.peak_bytes(self._toolkit, self._steps, held), "by": memory.COUNTER}
+        self._flush, self._graph = None, self._graph._replace(replay=None)  # they hold memory, and are done with
+        return memory.measured(self._toolkit, self._steps, held)
 
     def kernels(self) -> list[dict[str, Any]] | None:
         marked = self._network.marked

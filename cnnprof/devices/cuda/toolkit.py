@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from time import perf_counter_ns, thread_time_ns
 from typing import Any, NamedTuple
 
 _NS_PER_MS = 1_000_000
+FEWEST = 3
+"""Samples of what takes long."""
 
 
 class Toolkit(NamedTuple):
@@ -37,6 +40,24 @@ class Toolkit(NamedTuple):
         work()
         self.finish()
         return self.wall_ns() - began
+
+
+def sampled(toolkit: Toolkit, take: Callable[[], Any], samples: int, longest_ns: float = math.inf) -> list[Any]:
+    """Return samples of something: fewer where they take long, and none after one that cannot be taken.
+
+    Args:
+        toolkit: whose clock is the host's.
+        take: takes one; None: it cannot be, which takes long to find out, and would be so the next time.
+        samples: at most so many.
+        longest_ns: after so much time no more than the fewest that do.
+    """
+    began, found = toolkit.wall_ns(), list[Any]()
+    while len(found) < samples and (len(found) < FEWEST or toolkit.wall_ns() - began < longest_ns):
+        taken = take()
+        if taken is None:
+            break
+        found.append(taken)
+    return found
 
 
 def elapsed_ns(before: Any, after: Any) -> int:

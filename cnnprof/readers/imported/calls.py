@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -71,6 +71,24 @@ def _gather(values: Iterable[Any], tensor: type, found: list[torch.Tensor]) -> N
             _gather(each, tensor, found)
         elif isinstance(each, dict):
             _gather(each.values(), tensor, found)
+
+
+def mapped(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """Return arguments or results with other tensors in them, whatever they are nested in."""
+    import torch
+
+    return _mapped(value, torch.Tensor, change)
+
+
+def _mapped(value: Any, tensor: type, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    if isinstance(value, tensor):
+        return change(value)
+    if isinstance(value, (list, tuple)):
+        found = [_mapped(each, tensor, change) for each in value]
+        return type(value)(*found) if hasattr(value, "_fields") else type(value)(found)
+    if isinstance(value, dict):
+        return {name: _mapped(each, tensor, change) for name, each in value.items()}
+    return value
 
 
 def staying(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cnnprof.errors import UsageError
 from cnnprof.model.graph import DTYPE_BYTES, Recorded, TensorSpec
+from cnnprof.readers.imported.calls import mapped
 
 if TYPE_CHECKING:
     import torch
@@ -64,16 +65,7 @@ def storage(output: torch.Tensor, inputs: Sequence[torch.Tensor]) -> Literal["ne
 
 def together(value: Any) -> Any:
     """Return arguments with all tensors on the meta device."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return value if value.is_meta else value.to("meta")
-    if isinstance(value, (list, tuple)):
-        moved = [together(each) for each in value]
-        return type(value)(*moved) if hasattr(value, "_fields") else type(value)(moved)
-    if isinstance(value, dict):
-        return {name: together(each) for name, each in value.items()}
-    return value
+    return mapped(value, lambda tensor: tensor if tensor.is_meta else tensor.to("meta"))
 
 
 def names_batch(value: Any, batch: int) -> bool:

@@ -101,7 +101,7 @@ def test_models_or_the_decks_must_be_named_and_not_both(argv, capsys):
 
 def test_a_network_without_published_figures_says_so(capsys):
     assert 0 == main(["claims", "INPUT 3x8x8 -> CONV3-4"])
-    assert "pattern, 0 published figures\nnothing\n" == capsys.readouterr().out
+    assert "pattern, 0 published figures\n" == capsys.readouterr().out
 
 
 def test_the_errata_of_the_decks_are_printed_with_their_reasons(capsys):

@@ -102,6 +102,14 @@ def test_the_published_figure_in_the_starters_comment_is_its_own_count():
     assert '#       - {of: params, value: "175258"' in Path(init.__file__).with_name("starter.yaml").read_text()
 
 
+def test_a_start_that_would_be_read_as_something_else_than_yaml_is_not_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    assert 2 == main(["init", "net.json"])
+    assert "error[bad-suffix] net.json would hold YAML\n  hint: call it net.yaml\n" == capsys.readouterr().err
+    assert [] == [*tmp_path.iterdir()]
+
+
 @pytest.mark.parametrize("argv", [["init"], ["init", "-"]])
 def test_without_a_file_the_starter_is_printed(argv, capsys):
     assert 0 == main(argv)

@@ -51,6 +51,23 @@ def test_a_peak_before_is_not_taken_for_the_step_s():
     assert 5_000 == device.memory()["peak_bytes"]
 
 
+def test_what_torch_took_of_the_gpu_for_it_stands_beside_and_what_everything_took():
+    machine = Machine(block_bytes=2_000, context_bytes=300)
+    found = subject(machine, weights=[4_000], works_in=1_000).memory()
+
+    assert (5_000, 6_000, 6_300) == (found["peak_bytes"], found["reserved_bytes"], found["used_bytes"])
+
+
+def test_what_only_measuring_holds_is_given_back_before():
+    machine = Machine()
+    device = subject(machine, weights=[4_000], works_in=1_000)
+    held = machine.allocated
+
+    device.memory()
+
+    assert (6_000, 4_000) == (held, machine.allocated)  # twice the cache of 1,000 bytes
+
+
 def test_who_counted_is_said():
     said = "torch.cuda.max_memory_allocated, without what torch holds between two steps"
     assert said == subject(Machine()).memory()["by"]

@@ -106,6 +106,8 @@ ASSERT = "CUDA error: device-side assert triggered\nCUDA kernel errors might be 
          "the GPU cannot be used: Found no NVIDIA driver on your system. Please check"),
         ("The NVIDIA driver on your system is too old (found version 11040).", "missing-device",
          "the GPU cannot be used: The NVIDIA driver on your system is too old (found version 11040)."),
+        ("CUDA error: no kernel image is available\nSearch for `cudaErrorNoKernelImageForDevice'", "missing-device",
+         "this torch was built without code for this GPU: CUDA error: no kernel image is available"),
     ],
 )  # fmt: skip
 def test_a_gpu_that_fails_is_one_line_with_a_code_and_what_to_do(text, code, message):

@@ -32,7 +32,8 @@ def test_where_nothing_is_missing_there_is_nothing_to_do():
          "a CUDA build of torch (2.13.0+cpu is for CPUs)",
          "pip install --force-reinstall torch --index-url https://download.pytorch.org/whl/cu126"),
         ({}, {"serves_cuda": None, "devices": 0},
-         "an NVIDIA driver", "install NVIDIA's driver: https://www.nvidia.com/drivers"),
+         "an NVIDIA driver",
+         "install NVIDIA's driver: https://www.nvidia.com/drivers; a container gets it with --gpus all"),
         ({}, {"serves_cuda": "11.8"}, "a newer NVIDIA driver (it serves CUDA 11.8, torch needs 12.6)",
          "install NVIDIA's driver: https://www.nvidia.com/drivers"),
         ({}, {"devices": 0}, "an NVIDIA GPU", "use a machine that has one"),
@@ -165,9 +166,18 @@ def test_the_version_of_the_driver_is_read_from_the_kernel(text, expected, monke
 class Library:
     """A driver library that answers, or refuses to."""
 
-    def __init__(self, number: int, result: int) -> None:
+    def __init__(self, number: int, result: int, devices: int = 0) -> None:
         self.number = number
         self.result = result
+        self.devices = devices
+
+    def cuInit(self, flags):  # noqa: N802 NVIDIA's name
+        assert 0 == flags
+        return self.result
+
+    def cuDeviceGetCount(self, pointer):  # noqa: N802 NVIDIA's name
+        pointer._obj.value = self.devices
+        return self.result
 
     def cuDriverGetVersion(self, pointer):  # noqa: N802 NVIDIA's name
         pointer._obj.value = self.number
@@ -183,6 +193,16 @@ def test_the_newest_cuda_that_the_driver_serves_is_asked_of_its_library(number, 
     monkeypatch.setattr(ctypes, "CDLL", lambda _name: Library(number, result))
 
     assert expected == cuda.nvidia_state()["serves_cuda"]
+
+
+@pytest.mark.parametrize(("files", "driver", "expected"), [(2, 1, 2), (0, 1, 1), (0, 0, 0)])
+def test_where_no_device_file_has_its_usual_name_the_driver_counts(files, driver, expected, monkeypatch):
+    import ctypes
+
+    monkeypatch.setattr(cuda, "_device_files", lambda: files)
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: Library(13_000, 0, driver))
+
+    assert expected == cuda.nvidia_state()["devices"]
 
 
 def test_no_driver_library_is_no_error(monkeypatch):
@@ -220,7 +240,7 @@ DRIVER = "install NVIDIA's driver: https://www.nvidia.com/drivers"
     [
         ({"built": None}, "a CUDA build of torch (2.13.0+cu126 is for CPUs)",
          "{pip} install --force-reinstall torch --index-url " + INDEX),
-        ({"serves_cuda": None}, "an NVIDIA driver", DRIVER),
+        ({"serves_cuda": None}, "an NVIDIA driver", f"{DRIVER}; a container gets it with --gpus all"),
         ({"serves_cuda": "11.8"}, "a newer NVIDIA driver (it serves CUDA 11.8, torch needs 12.6)", DRIVER),
         ({"devices": 0}, "an NVIDIA GPU", "use a machine that has one"),
         ({"visible_devices": ""}, "a visible GPU (CUDA_VISIBLE_DEVICES hides all)", "unset CUDA_VISIBLE_DEVICES"),

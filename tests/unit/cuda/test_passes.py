@@ -1,4 +1,4 @@
-"""Passes E, L, Q and G on a GPU that a test makes up: known times, and mistakes that CUDA would punish."""
+"""Passes E, L, Q, G and F on a GPU that a test makes up: known times, and mistakes that CUDA would punish."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_what_lies_between_layers_is_no_layer_s():
     assert [0, 11_000, 500, 10_000, 500, 10_000, 0] == device_bound(glue_ns=500).run("L")["marks_ns"]
 
 
-@pytest.mark.parametrize("kind", ["E", "L", "G"])
+@pytest.mark.parametrize("kind", ["E", "L", "G", "F"])
 def test_a_forward_waits_for_the_device_before_it_and_after_it_and_nowhere_else(kind):
     machine = Machine()
     device = subject(machine)
@@ -150,7 +150,7 @@ def test_a_forward_in_which_the_host_waits_for_the_device_is_never_queued_ahead_
 
     found = device.run("Q")
 
-    assert ("E", "L", "Q") == device.passes
+    assert ("E", "L", "Q", "F") == device.passes
     assert [] == found["marks_ns"]
     assert min(found["wall_ns"], found["device_ns"]) > 0
 
@@ -213,7 +213,7 @@ def test_a_replay_takes_what_the_device_takes_and_one_launch():
 def test_all_passes_are_made_where_all_can_be():
     device = subject()
 
-    assert ("E", "L", "Q", "G") == device.passes
+    assert ("E", "L", "Q", "G", "F") == device.passes
     assert device.environment()["no_graph"] is None
 
 
@@ -221,7 +221,7 @@ def test_a_forward_that_cannot_be_captured_has_no_pass_g_and_the_reason_is_kept(
     machine = Machine()
     device = subject(machine, within=machine.finish)
 
-    assert ("E", "L", "Q") == device.passes
+    assert ("E", "L", "Q", "F") == device.passes
     reason = "CUDA error: operation failed due to a previous error during capture"
     assert reason == device.environment()["no_graph"]
 
@@ -232,6 +232,14 @@ def test_after_a_capture_that_failed_the_stream_is_the_one_it_was():
 
     assert machine.main is machine.current
     assert 31_000 == device.run("E")["wall_ns"]
+
+
+def test_after_a_capture_that_failed_random_numbers_are_those_of_no_graph():
+    machine = Machine()
+
+    subject(machine, {"a": 3_000}, within=machine.torch.cuda.synchronize)
+
+    assert not machine.draws_for_graphs
 
 
 def test_a_device_that_does_not_answer_after_a_capture_is_an_error():
@@ -255,8 +263,49 @@ def test_a_network_whose_layers_cannot_be_told_apart_is_timed_as_a_whole_and_rep
 
     device = CudaSubject(machine.toolkit, found, 0)
 
-    assert ("E", "G") == device.passes
+    assert ("E", "G", "F") == device.passes
     assert {} == device.costs()
+
+
+# F
+
+
+def test_a_forward_after_the_cache_was_overwritten_takes_longer_where_it_had_found_its_weights_there():
+    device = device_bound(Machine(cold_ns=4_000))
+    device.run("E")  # after what building it has overwritten
+
+    assert [31_000, 35_000, 31_000] == [device.run(kind)["wall_ns"] for kind in "EFE"]
+
+
+def test_overwriting_the_cache_is_no_part_of_the_forward():
+    machine = Machine()
+    device = device_bound(machine)
+    flush, device._flush = device._flush, lambda: (flush(), machine.launch(1_000_000))
+
+    assert 31_000 == device.run("F")["wall_ns"]
+
+
+@pytest.mark.parametrize(("known", "expected"), [(1_000, 2_000), (0, 2 * 64 * 2**20)])
+def test_twice_the_size_of_the_cache_is_overwritten_and_64_mib_are_taken_for_one_of_unknown_size(known, expected):
+    machine = Machine()
+    machine.properties.L2_cache_size = known
+
+    assert expected == device_bound(machine)._flush.__self__.size
+
+
+def test_without_memory_for_what_overwrites_the_cache_there_is_no_such_pass():
+    assert ("E", "L", "Q", "G") == device_bound(Machine(memory_bytes=1_999)).passes
+
+
+def test_a_failure_other_than_missing_memory_is_not_swallowed(monkeypatch):
+    machine = Machine()
+
+    def fail(*_given, **_named):
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr(machine.torch, "empty", fail)
+    with pytest.raises(RuntimeError, match="unspecified launch failure"):
+        device_bound(machine)
 
 
 # Training
@@ -265,7 +314,7 @@ def test_a_network_whose_layers_cannot_be_told_apart_is_timed_as_a_whole_and_rep
 def test_a_step_has_phases_and_is_not_captured():
     device = subject(trains=True)
 
-    assert ("E", "L", "Q") == device.passes
+    assert ("E", "L", "Q", "F") == device.passes
     assert "a training step is not captured" == device.environment()["no_graph"]
     found = device.run("E")
     assert [31_000, 7_000, 500] == found["phases_ns"]

@@ -118,11 +118,18 @@ def test_host_bound_is_what_the_layers_leave_of_the_forward_and_the_gain_what_a_
     assert 118_000 == ns(found.device_whole.median_s)
 
 
+def test_what_the_whole_takes_after_the_cache_was_overwritten_stands_beside_it():
+    found = summarise(accelerated(TIMES, flushed=100_500))
+
+    assert (67_000, 100_500, 1.5) == (ns(found.whole.median_s), ns(found.flushed.median_s), found.flush_factor)
+
+
 def test_a_cpu_has_nothing_of_an_accelerator():
     found = summarise(part(TIMES))
 
-    assert [None] * 5 == [
-        found.device_whole, found.host_bound, found.graph, found.graph_gain, found.ledger.launch_gaps_s
+    assert [None] * 7 == [
+        found.device_whole, found.host_bound, found.graph, found.graph_gain, found.flushed, found.flush_factor,
+        found.ledger.launch_gaps_s,
     ]  # fmt: skip
 
 
@@ -177,6 +184,24 @@ def test_a_device_that_waits_for_its_host(changes, graph, hint):
 
 def test_a_device_that_waits_for_less_than_a_tenth_is_no_doubt():
     assert [] == said(accelerated(BUSY, launch=250_000, telemetry=CLOCKS))
+
+
+@pytest.mark.parametrize(("flushed", "expected"), [(661_500, []), (663_000, ["cache-hot"])])
+def test_a_forward_that_takes_more_than_a_tenth_longer_after_the_cache_was_overwritten(flushed, expected):
+    assert expected == [code for code, _, _ in said(accelerated(BUSY, telemetry=CLOCKS, flushed=flushed))]
+
+
+def test_what_is_said_of_a_warm_cache():
+    (found,) = said(accelerated(BUSY, telemetry=CLOCKS, flushed=1_200_000))
+
+    assert (
+        "cache-hot",
+        (
+            "the device's cache still holds of one forward what the next one reads: after it was overwritten a forward "
+            "takes 2.00 times as long (pass F), as it may where other work runs between two"
+        ),
+        "a larger batch takes longer per layer: --batch 8",
+    ) == found
 
 
 def test_no_pass_q():

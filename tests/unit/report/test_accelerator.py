@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cnnprof.measure.summary import summarise
 from cnnprof.model.plain import replace
-from cnnprof.model.run import Copy, Load, Overlap, Part, Telemetry
+from cnnprof.model.run import Copy, Load, MeasuredMemory, Overlap, Part, Telemetry
 from cnnprof.report import render
 from cnnprof.report.accelerator import copies_table, load_table, overlap_table, telemetry_table
 from cnnprof.report.base import Report, Table
@@ -66,6 +66,25 @@ note: a graph of the forward takes 65.00 µs (pass G), and no host launches its 
     )
 
 
+def test_what_a_forward_takes_after_the_cache_was_overwritten_is_said_below_the_ledger():
+    found = replace(accelerated(TIMES, flushed=134_000), analysis=small())
+
+    said = "note: right after its cache was overwritten a forward takes 134.0 µs (pass F): 2.000 times as long\n"
+    assert said in render(of(found))
+
+
+def test_what_torch_reserved_and_what_was_in_use_stand_beside_the_measured_peak():
+    memory = MeasuredMemory(peak_bytes=1_000_000, by="torch", reserved_bytes=2**21, used_bytes=2**29)
+    found = replace(accelerated(TIMES), memory=memory)
+
+    assert """\
+peak memory                               memory      exactly  error
+────────────────────────────────────────────────────────────────────
+measured by torch                     976.56 KiB    1,000,000
+reserved for it by torch's allocator    2.00 MiB    2,097,152
+in use on the device, by everything   512.00 MiB  536,870,912""" in render(of(found))
+
+
 def test_of_a_cpu_nothing_is_said_of_launches_graphs_or_copies():
     shown = render(of(part(TIMES, analysis=small(), copies=(copy("h2d", "pinned", 4096, 5),))))
 
@@ -75,7 +94,7 @@ def test_of_a_cpu_nothing_is_said_of_launches_graphs_or_copies():
 def test_several_lines_have_the_accelerators_columns_where_one_is_among_them():
     cpus, mixed = (of(*parts).main for parts in ([part(TIMES)] * 2, [part(TIMES), PART]))
 
-    assert {"launch_gaps_s", "host_bound", "graph_gain"} == {each.id for each in mixed.columns} - {
+    assert {"launch_gaps_s", "host_bound", "graph_gain", "flush_factor"} == {each.id for each in mixed.columns} - {
         each.id for each in cpus.columns
     }
     assert [None, 7e-6] == mixed.cells("launch_gaps_s")

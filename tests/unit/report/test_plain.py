@@ -211,10 +211,10 @@ def test_a_cut_has_one_number_per_axis():
     assert "x      2×0" in main(analysis([row("x", window_cut=(2, 0))]), columns=["name", "window_cut"])
 
 
-def test_an_empty_table_says_so():
+def test_an_empty_table_is_its_title():
     found = report([small()])._replace(main=Table("zoo", "0 networks", (), ()), extra=())
 
-    assert "0 networks\nnothing" == plain(found)
+    assert "0 networks" == plain(found)
 
 
 # -- widths -----------------------------------------------------------------------------------------------------------
