@@ -239,9 +239,17 @@ def _doubt(met: BreakEven, fitted: Sequence[Point], command: Command) -> str | N
     if met.confirmed:
         return f"{missed}; what was measured right beside the break-even confirms it all the same"
     if met.batch is None:
+        if share < min(map(_apart, fitted)):  # so far off they would not meet either
+            return None
         return f"{missed}: only of the batches measured it is sure whether it pays; measure the one that you will run"
     near = sorted({max(1, math.floor(met.batch / 2)), *beside(met.batch), math.ceil(2 * met.batch)})
     return f"{missed}: the break-even rests on a line that does not fit; try batches around it alone: {command(near)}"
+
+
+def _apart(point: Point) -> float:
+    """Return by how much host and device differ at a batch, as a part of the longer one."""
+    host, device, copies = point.times()
+    return abs(host - device - copies) / max(host, device + copies, TICK_S)
 
 
 def _missed(met: BreakEven, point: Point) -> Iterable[tuple[float, str, int, str]]:

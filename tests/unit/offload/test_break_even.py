@@ -198,12 +198,22 @@ def test_a_break_even_on_a_line_that_does_not_fit_stands_where_it_was_confirmed(
 
 
 def test_a_line_that_does_not_fit_where_nothing_meets_leaves_the_batches_measured():
-    found = break_even([point(1, 100, 10), point(8, 600, 10), point(64, 2500, 10)], (), "pinned", command)
+    """The device takes nine tenths of the host; both lines are off by more than that tenth."""
+    found = break_even([point(1, 100, 90), point(8, 600, 540), point(64, 2500, 2250)], (), "pinned", command)
 
     assert "always" == found.verdict
+    assert abs(found.host.worst) > 0.1
     assert found.doubt is not None
     assert found.doubt.endswith(": only of the batches measured it is sure whether it pays; measure the one that you "
         "will run")  # fmt: skip
+
+
+def test_a_line_that_does_not_fit_is_no_matter_where_the_sides_are_far_apart():
+    found = break_even([point(1, 100, 10), point(8, 600, 10), point(64, 2500, 10)], (), "pinned", command)
+
+    assert "always" == found.verdict
+    assert abs(found.host.worst) > MISS
+    assert found.doubt is None
 
 
 def test_copies_that_matter_little_may_miss_their_line():
