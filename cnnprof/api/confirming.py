@@ -10,6 +10,7 @@ from cnnprof.measure.session import Measured, Session, measure
 from cnnprof.model.plain import replace
 from cnnprof.model.run import TF32, Part, Run, Split
 from cnnprof.offload.break_even import beside
+from cnnprof.offload.fit import NO_COPIES
 from cnnprof.offload.tensors import crossings
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def unconfirmed(run: Run) -> Iterator[str]:
 def _unmet(found: Offload, who: str) -> Iterator[str]:
     met = _met(found)
     if met is None:
-        yield f"nothing to confirm for {who}: no copies were measured"
+        yield f"nothing to confirm for {who}: {NO_COPIES}"
         return
     if met is not (first := found.break_even[0]):
         yield f"{who}: confirmed in {met.memory} memory, since in {first.memory} memory {first.message}"
@@ -107,8 +108,10 @@ def _unsplit(run: Run, found: Offload) -> str | None:
     at = _placed(found)
     if at is not None and at.placement is not None:
         return None if at.placement.run is not None else _unsplittable(run, found, at)
-    unplaced = [f"batch {each.batch:,}: {each.unplaced}" for each in found.batches if each.unplaced is not None]
-    return "; ".join(unplaced) or "its layers were not told apart, only the whole was measured"
+    unplaced = [each for each in found.batches if each.unplaced is not None and not each.confirms]
+    if not unplaced:
+        return "its layers were not told apart, only the whole was measured"
+    return f"batch {unplaced[-1].batch:,} has no placement: {unplaced[-1].unplaced}"
 
 
 def _unsplittable(run: Run, found: Offload, at: AtBatch) -> str | None:

@@ -10,7 +10,7 @@ from cnnprof.model.plain import replace
 from cnnprof.model.profile import LayerTime, Profile
 from cnnprof.model.run import Part
 from cnnprof.offload.break_even import break_evens
-from cnnprof.offload.fit import Link, unmeasured
+from cnnprof.offload.fit import NO_COPIES, Link, unmeasured
 from cnnprof.offload.pairs import Measured, Pair, grouped, split_beside
 from cnnprof.offload.pays import Between, at_batch, between, launch_gap
 from cnnprof.offload.placement import Problem, Solution, Tensor, best_cut, best_two, copies, cost, is_chain
@@ -52,7 +52,7 @@ def _placed(found: Between) -> AtBatch:
     if not found.layered:
         return batch
     if found.link is None:
-        return replace(batch, unplaced="no copies were measured")
+        return replace(batch, unplaced=NO_COPIES)
     try:
         return replace(batch, placement=_placement(found, found.link))
     except (_Unknown, MissingPackageError) as reason:

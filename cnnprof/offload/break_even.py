@@ -23,8 +23,8 @@ FEWEST = 2
 USUAL = (1, 8, 64)
 """Batches that are named to whoever has too few."""
 MISS = 0.05
-"""Of what a side takes: where a line is off by more, noise does not explain it (measuring ends at ±2 %), and b* is off
-by at least as much: where the host's line is off by a share of C(b*), b* is by that of b*·c1 ÷ (c1 − g1 − x1)."""
+"""Of what a side takes: where a line is off by more, noise does not explain it (measuring ends at ±2 %). Where it is
+off by such a share at b*, b* is by that of C(b*) ÷ (c1 − g1 − x1), which is no less than the same share of b*."""
 _TAIL = 0.025
 """On either side of a 95 % interval."""
 _WHOLE = 1e-9
@@ -218,6 +218,9 @@ def _never(lines: Lines) -> str:
         more = -lines.more_s
         longer = f"it takes {duration(more)} longer" if more >= TICK_S / 2 else "both take as long"
         return f"it never pays: {longer} at every batch"
+    if abs(device - host) * lines.span < TICK_S / 2:
+        later = f", and begins {duration(-lines.more_s)} behind" if lines.more_s < 0 else ""
+        return f"it never pays: per sample it computes as long as the host and copies {duration(copies)}{later}"
     if device < host:
         return (
             "transfer-bound: it never pays, copies one after the other and in this format; per sample it computes "
@@ -236,9 +239,17 @@ def _doubt(met: BreakEven, fitted: Sequence[Point], command: Command) -> str | N
     if met.confirmed:
         return f"{missed}; what was measured right beside the break-even confirms it all the same"
     if met.batch is None:
+        if share < min(map(_apart, fitted)):  # so far off they would not meet either
+            return None
         return f"{missed}: only of the batches measured it is sure whether it pays; measure the one that you will run"
     near = sorted({max(1, math.floor(met.batch / 2)), *beside(met.batch), math.ceil(2 * met.batch)})
     return f"{missed}: the break-even rests on a line that does not fit; try batches around it alone: {command(near)}"
+
+
+def _apart(point: Point) -> float:
+    """Return by how much host and device differ at a batch, as a part of the longer one."""
+    host, device, copies = point.times()
+    return abs(host - device - copies) / max(host, device + copies, TICK_S)
 
 
 def _missed(met: BreakEven, point: Point) -> Iterable[tuple[float, str, int, str]]:

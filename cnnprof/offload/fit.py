@@ -10,6 +10,8 @@ from cnnprof.model.run import Copy
 from cnnprof.offload.lines import fitness, line, proportional
 from cnnprof.offload.medians import NS, median
 
+NO_COPIES = "no copy was measured, or none arrived as it was sent"
+
 
 class Link(NamedTuple):
     """One kind of the host's memory, both ways."""
@@ -80,4 +82,4 @@ def fit(points: Sequence[tuple[int, float]], direction: Direction, memory: Memor
 def unmeasured(direction: Direction, size: int) -> str:
     """Return in words that nobody knows what a copy takes."""
     way = "to the device" if direction == "h2d" else "to the host"
-    return f"copies of {size:,} bytes {way} were not measured, and lie beyond those that were"
+    return f"copies of {size:,} bytes {way} were not measured, and no line of copies reaches them"

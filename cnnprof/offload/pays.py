@@ -106,7 +106,8 @@ def _route(link: Link, whole: _Whole, load: LoadCost | None) -> Route:
     there = _sent(link, [each.bytes for each in whole.inputs])
     if there is None or back is None:
         lacking = "an input to the device" if there is None else "an output to the host"
-        return Route(memory=link.memory, ways=(), unknown=f"{lacking} has a size beyond those that were measured")
+        unknown = f"{lacking} was not copied at its size, and no line of copies reaches it"
+        return Route(memory=link.memory, ways=(), unknown=unknown)
     as_is = _way("as is", sum(each.bytes for each in whole.inputs), there, back, whole, load)
     sizes = [each.narrow_bytes for each in whole.inputs]
     narrow = _sent(link, sizes) if sum(sizes) < as_is.input_bytes else None
@@ -151,7 +152,7 @@ def said(way: Way, host: float | None, device: float) -> str:
     """Return in words whether computing takes longer than loading, and whether the device pays."""
     loading = way.to_device_s + way.to_host_s
     if way.load_ratio is None:
-        first = "nothing has to be loaded"
+        first = "loading takes no time that was seen" if way.input_bytes else "nothing has to be loaded"
     elif way.load_ratio >= 1:
         first = f"computing ({duration(device)}) takes {ratio(way.load_ratio)} times as long as loading"
     else:
@@ -167,7 +168,8 @@ def _verdict(way: Way, host: float) -> str:
         return (
             f"it pays only with copies behind the computing, {ratio(host / way.overlapped_s)} times as fast as the host"
         )
-    return f"it does not pay: with the copies it takes {ratio(way.serial_s / host)} times as long as the host"
+    longer = "as long" if way.serial_s == host else f"{ratio(way.serial_s / host)} times as long"
+    return f"it does not pay: with the copies it takes {longer} as the host"
 
 
 # Layers

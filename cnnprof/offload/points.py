@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cnnprof.model.offload import Direction, LeftOut, Memory
 from cnnprof.model.run import Part
-from cnnprof.offload.fit import Link, unmeasured
+from cnnprof.offload.fit import NO_COPIES, Link, unmeasured
 from cnnprof.offload.medians import NS, median, redrawn
 from cnnprof.offload.pays import Between
 
@@ -42,7 +42,7 @@ def _point(found: Between, memory: Memory) -> Point | LeftOut:
     host, device = found.pair
     link = next((each for each in found.links if each.memory == memory), None)
     wanted = _wanted(found)
-    why = _lacking(found, memory, link, wanted)
+    why = _lacking(found, link, wanted)
     if why is not None or link is None:
         return LeftOut(batch=found.pair.batch, why=why or "")
     times = {(each.direction, each.bytes): each.times_ns for each in device.part.copies if each.memory == memory}
@@ -59,15 +59,13 @@ def _wanted(found: Between) -> list[tuple[Direction, int]]:
     return [*wanted, *(("d2h", each.bytes) for each in outputs)]
 
 
-def _lacking(
-    found: Between, memory: Memory, link: Link | None, wanted: Sequence[tuple[Direction, int]]
-) -> str | None:  # fmt: skip
+def _lacking(found: Between, link: Link | None, wanted: Sequence[tuple[Direction, int]]) -> str | None:
     """Return in words what a batch lacks, None where nothing."""
     for each in found.pair:
         if not each.walls_ns:
             return f"not measured on {each.part.setting.device}{_ending(each.part)}"
     if link is None:
-        return f"no copy in {memory} memory was measured, or nothing arrived as it was sent"
+        return NO_COPIES
     unknown = next((each for each in wanted if link.seconds(*each) is None), None)
     return None if unknown is None else unmeasured(*unknown)
 

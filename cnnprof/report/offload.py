@@ -163,8 +163,8 @@ def _notes(found: Offload) -> Iterator[str]:
     if said:
         yield f'"{SENTENCE}", in {said[0][1].memory} memory, which all below is with:'
         yield from (f"batch {each.batch:,}: {route.message}" for each, route in said)
-    elif not any(each.fits for each in found.batches):
-        yield f"no copies were measured on {found.device}: whether it pays with them is not known"
+    elif not any(each.routes for each in found.batches):
+        yield f"no copy on {found.device} was measured, or none arrived: whether it pays with copies is not known"
     for each in found.batches:
         yield from (f"batch {each.batch:,}, {route.memory}: {route.unknown}" for route in each.routes if route.unknown)
     unknown = sorted({name for each in found.batches if each.load is not None for name in each.load.unknown})
@@ -337,7 +337,8 @@ def _placed_notes(batch: AtBatch) -> Iterator[str]:
 
 def _best(found: Placement, layers: int) -> str:
     if not found.on_device:
-        return f"all on the host is cheapest; all on the device takes {ratio(found.gain_over_device)} times as long"
+        longer = "as long" if found.gain_over_device == 1 else f"{ratio(found.gain_over_device)} times as long"
+        return f"all on the host is cheapest; all on the device takes {longer}"
     copied = f"{duration(found.copies_s)} of it are copies ({found.memory})"
     here = f"{ratio(found.gain_over_host)} times as fast as all on the host"
     if len(found.on_device) == layers:

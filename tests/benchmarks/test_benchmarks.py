@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from tests.helpers.processes import ROOT
 
 FOLDER = ROOT / "benchmarks"
+PAGE = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
 MEASURED = {"cpu_median_s", "cpu_min_s", "wall_median_s", "peak_mib"}
 
 
@@ -265,6 +267,35 @@ def test_five_placements_are_run_and_take_the_order_that_was_predicted(gpu):
     assert [0, 3, 6, 10, 13] == found["firsts"]
     assert found["right"]
     assert found["predicted_s"] != found["took_s"]  # which has the glue
+
+
+NETWORKS = ("lenet5", "alexnet", "vgg16", "resnet50", "mobilenet_v2", "googlenet")
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory) -> str:
+    """What it prints on the two scripts that are examples, as docs/gpu.md has the command."""
+    (command,) = re.findall(r"`python (benchmarks/gpu\.py [^`]*--budget [^`]*)`", PAGE)
+    argv = command.replace(" FOLDER ", f" {tmp_path_factory.mktemp('scripted')} ").split()
+    return subprocess.run([sys.executable, *argv], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_break_evens_of_six_networks_are_confirmed_on_the_two_example_scripts(scripted):
+    """LeNet-5 pays from a batch on, between two that are measured; the others at every batch that is measured."""
+    lines = [line for line in scripted.splitlines() if line.split(":")[0] in NETWORKS]
+
+    assert set(NETWORKS) == {line.split(":")[0] for line in lines}
+    assert [True] * 6 == [line.endswith("; confirmed") for line in lines]
+    assert ["lenet5: it pays from batch 8 on: both take as long at 7.60 (95 %: 7.60 to 7.60); confirmed"] == [
+        line for line in lines if "it pays at every batch" not in line
+    ]
+
+
+def test_the_bars_on_the_page_are_those_that_the_command_prints(scripted):
+    bars = scripted[scripted.index("| bar |") :].rstrip()
+
+    assert bars in PAGE
+    assert 5 == bars.count(" reached |")
 
 
 def test_bars_are_judged_by_the_worst_figure_at_batch_64(module):

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from cnnprof.api import confirming
 from cnnprof.offload import break_even
 from tests.docs.pages import ROOT, Block, blocks, shown
 
@@ -13,7 +14,7 @@ PAGE = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
 SHOWN = [block for block in blocks(PAGE) if block.language == "console"]
 
 
-@pytest.mark.parametrize("block", SHOWN, ids=["lenet5", "vgg16"])
+@pytest.mark.parametrize("block", SHOWN, ids=["words", "vgg16", "tables"])
 def test_an_output_on_the_page_is_what_the_command_prints(block: Block):
     command, *rest = block.text.split("\n")
 
@@ -38,3 +39,13 @@ def test_the_scripts_are_what_the_page_says_of_them():
 def test_the_bootstrap_is_as_often_as_the_page_says():
     assert 1_000 == break_even.RESAMPLES
     assert "drawn again, 1,000 times" in PAGE
+
+
+def test_a_line_does_not_fit_from_where_the_page_says_on():
+    assert 0.05 == break_even.MISS
+    assert "by more than 5 % of what its side takes there" in PAGE
+
+
+def test_what_is_far_is_as_far_as_the_page_says():
+    assert 4 == confirming.FARTHEST
+    assert "not beyond four times the largest batch" in PAGE

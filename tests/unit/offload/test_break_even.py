@@ -72,6 +72,15 @@ def test_a_device_that_is_no_faster_never_pays_and_no_transfer_is_blamed():
     )  # fmt: skip
 
 
+def test_a_device_that_computes_a_sample_as_fast_never_pays_for_its_copies():
+    found = of((10, 5), (30, 5), (20, 1))
+
+    assert "never" == found.verdict
+    assert (
+        "it never pays: per sample it computes as long as the host and copies 1.000 µs, and begins 40.00 µs behind"
+    ) == found.message
+
+
 def test_a_device_that_pays_for_small_batches_only_says_up_to_which():
     """80 − 10 = 70 µs at the beginning, and 2 µs lost per sample."""
     found = of((100, 1), (10, 1), (20, 2))
@@ -189,12 +198,22 @@ def test_a_break_even_on_a_line_that_does_not_fit_stands_where_it_was_confirmed(
 
 
 def test_a_line_that_does_not_fit_where_nothing_meets_leaves_the_batches_measured():
-    found = break_even([point(1, 100, 10), point(8, 600, 10), point(64, 2500, 10)], (), "pinned", command)
+    """The device takes nine tenths of the host; both lines are off by more than that tenth."""
+    found = break_even([point(1, 100, 90), point(8, 600, 540), point(64, 2500, 2250)], (), "pinned", command)
 
     assert "always" == found.verdict
+    assert abs(found.host.worst) > 0.1
     assert found.doubt is not None
     assert found.doubt.endswith(": only of the batches measured it is sure whether it pays; measure the one that you "
         "will run")  # fmt: skip
+
+
+def test_a_line_that_does_not_fit_is_no_matter_where_the_sides_are_far_apart():
+    found = break_even([point(1, 100, 10), point(8, 600, 10), point(64, 2500, 10)], (), "pinned", command)
+
+    assert "always" == found.verdict
+    assert abs(found.host.worst) > MISS
+    assert found.doubt is None
 
 
 def test_copies_that_matter_little_may_miss_their_line():
@@ -203,6 +222,14 @@ def test_copies_that_matter_little_may_miss_their_line():
     found = break_even(points, (), "pinned", command)
 
     assert abs(found.copies.worst) > MISS
+    assert found.doubt is None
+
+
+def test_a_device_that_takes_little_beside_its_copies_may_miss_its_line():
+    points = [point(1, 100, 10, 1000), point(8, 800, 14, 1000), point(64, 6400, 11, 1000)]
+    found = break_even(points, (), "pinned", command)
+
+    assert abs(found.device.worst) > MISS
     assert found.doubt is None
 
 
@@ -366,13 +393,13 @@ def test_a_batch_without_its_copies_is_named_by_memory_and_by_what_it_lacks():
     short = tuple(each for each in device.copies if each.memory == "pinned" and each.bytes != 64)
     others = (*parts(1, 20, 51), *parts(10, 110, 60))
 
-    assert [("pageable", 4, "no copy in pageable memory was measured, or nothing arrived as it was sent")] == left_out(
+    assert [("pageable", 4, "no copy was measured, or none arrived as it was sent")] == left_out(
         host, replace(device, copies=pinned), *others
     )
     lost = replace(device, copies=tuple(replace(each, verified=False) for each in device.copies))
     assert [("pinned", 4), ("pageable", 4)] == [each[:2] for each in left_out(host, lost, *others)]
     assert (
-        "pinned", 4, "copies of 64 bytes to the host were not measured, and lie beyond those that were"
+        "pinned", 4, "copies of 64 bytes to the host were not measured, and no line of copies reaches them"
     ) == left_out(host, replace(device, copies=short), *others)[0]  # fmt: skip
 
 

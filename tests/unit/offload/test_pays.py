@@ -120,9 +120,11 @@ def test_a_copy_of_a_size_that_nobody_measured_is_not_guessed():
 
     batch = only(host, device)
     assert () == batch.routes[0].ways
-    assert "an input to the device has a size beyond those that were measured" == batch.routes[0].unknown
+    assert (
+        "an input to the device was not copied at its size, and no line of copies reaches it" == batch.routes[0].unknown
+    )
     assert [None] * 4 == [each.pays for each in batch.layers]
-    assert "copies of 256 bytes to the device were not measured, and lie beyond those that were" == batch.unplaced
+    assert "copies of 256 bytes to the device were not measured, and no line of copies reaches them" == batch.unplaced
 
 
 def test_what_two_buffers_hid_is_a_part_of_what_they_could():
@@ -184,7 +186,11 @@ def test_without_copies_times_stand_side_by_side_and_nothing_is_said_of_paying()
     batch = only(*sides(HOST, DEVICE, copies=()))
 
     assert pytest.approx((50e-6, 7e-6)) == (batch.host_s, batch.device_s)
-    assert ((), None, "no copies were measured") == (batch.routes, batch.placement, batch.unplaced)
+    assert ((), None, "no copy was measured, or none arrived as it was sent") == (
+        batch.routes,
+        batch.placement,
+        batch.unplaced,
+    )
 
 
 def test_a_training_step_is_compared_as_a_whole():

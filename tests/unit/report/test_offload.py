@@ -63,11 +63,13 @@ def test_without_copies_there_is_a_line_of_times_and_a_word_that_the_rest_is_not
     assert (pytest.approx(50e-6), pytest.approx(7e-6), None, None) == (
         line["host_s"], line["device_s"], line["pays"], line["serial_s"]
     )  # fmt: skip
-    assert ("no copies were measured on cuda: whether it pays with them is not known",) == table(
+    assert ("no copy on cuda was measured, or none arrived: whether it pays with copies is not known",) == table(
         report, "offload"
     ).notes
     assert ["offload", "offload_layers", "placement"] == [each.id for each in report.extra]
-    assert ("batch 1: no placement: no copies were measured",) == table(report, "placement").notes
+    assert ("batch 1: no placement: no copy was measured, or none arrived as it was sent",) == table(
+        report, "placement"
+    ).notes
 
 
 def test_what_is_not_known_of_loading_and_what_was_hidden_are_said():
@@ -88,7 +90,7 @@ def test_a_copy_that_nobody_can_tell_is_said():
     report = of(*sides(HOST, DEVICE, copies=copies([1024, 4096])))
 
     assert (
-        "batch 1, pinned: an input to the device has a size beyond those that were measured"
+        "batch 1, pinned: an input to the device was not copied at its size, and no line of copies reaches it"
         in table(report, "offload").notes
     )
 
@@ -138,6 +140,13 @@ def test_a_placement_that_was_run_says_whether_it_holds(whole, said):
     _, note = table(report, "placement").notes
     assert note.endswith(f"50.00 µs all on the host, 9.272 µs all on the device with its copies: {said}")
     assert ["cpu", "cuda", "cuda and host"] == report.main.cells("device")
+
+
+def test_a_placement_that_was_run_beside_another_host_says_nothing_of_this_one():
+    host, device = sides(HOST, DEVICE)
+    ran = replace(device, split=Split(on_device=NAMES, host_script={"host": True}), layers=(), copies=())
+
+    assert 1 == len(table(of(host, device, ran), "placement").notes)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +223,7 @@ def test_what_takes_no_part_and_what_does_not_fit_are_notes():
 
     notes = table(of(*bent, host, device), "break_even").notes
 
-    assert "pinned: without batch 2: no copy in pinned memory was measured, or nothing arrived as it was sent" in notes
+    assert "pinned: without batch 2: no copy was measured, or none arrived as it was sent" in notes
     (doubt,) = [each for each in notes if each.startswith("pinned: the line of the host misses batch 8 by ")]
     assert "the break-even rests on a line that does not fit; try batches around it alone: cnnprof profile" in doubt
 
