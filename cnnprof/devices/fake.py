@@ -122,7 +122,7 @@ class FakeSubject:
         if kind in ("L", "Q"):
             found["marks_ns"] = marks
         if script.launch_ns:
-            found["device_ns"] = sum(phases) - marks[-1]  # the host learns of the end a gap later
+            found["device_ns"] = max(1, sum(phases) - marks[-1])  # the host learns of the end a gap later
         elif kind == "L":
             found["marks_cpu_ns"] = [marks[0], marks[1] - stolen, *marks[2:]]
         return found

@@ -162,7 +162,7 @@ def _strangers(profile: Profile, analysis: Analysis) -> list[str]:
 def _extra(part: Part, profile: Profile) -> Iterator[Table]:
     if profile.ledger is not None:
         table = ledger_table(profile.ledger)
-        yield table._replace(notes=(*accelerator.waits(profile), *table.notes))
+        yield table._replace(notes=(*accelerator.waits(part, profile), *table.notes))
     if profile.phases:
         yield _phases(profile.phases)
     if part.memory is not None:

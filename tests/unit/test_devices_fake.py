@@ -130,6 +130,12 @@ def test_an_accelerator_has_all_passes_and_in_training_no_graph():
     assert ("E", "L", "Q", "F") == accelerator(trains=True).passes
 
 
+def test_a_network_without_layers_is_measured_as_a_whole_too():
+    found = FakeSubject(Script(launch_ns=300, slow_first=()), [], 0, trains=False).run("E")
+
+    assert (500, 1) == (found["wall_ns"], found["device_ns"])
+
+
 def test_a_layer_takes_what_takes_longer_computing_it_or_launching_it():
     found = accelerator(inside_ns=1, outside_ns=3).run("L")
 

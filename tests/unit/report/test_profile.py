@@ -194,8 +194,10 @@ def test_doubts_are_notes_with_their_names_and_ways_out():
 
     assert (
         f"protocol: {PROTOCOL}",
-        "doubt[not-steady] warm-up had to end before times were seen to stay alike: the first ones may be too long; "
-        "--budget 60s",
+        (
+            "doubt[not-steady] warm-up had to end before times were seen to stay alike: the first ones may be too "
+            "long; --budget 60s"
+        ),
     ) == found.main.notes
 
 
