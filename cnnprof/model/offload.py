@@ -138,18 +138,21 @@ class Cut(Plain, frozen=True, kw_only=True):
 
 
 class SplitCheck(Plain, frozen=True, kw_only=True):
-    """The cheapest assignment, run: pass E, which begins and ends on the host, with its copies and the glue."""
+    """The cheapest assignment, run: pass E, which begins and ends on the host, with its copies and the glue.
+
+    What crosses is in pageable memory, and so it is compared with all on the device, copied from and to pageable memory.
+    """
 
     time_s: float
     host_s: float
     """All on the host, pass E."""
-    device_s: float
-    """All on the device, pass E, with the copies there and back."""
+    device_s: float | None
+    """All on the device, pass E, with the copies there and back in pageable memory; None: not known."""
 
     @property
-    def confirmed(self) -> bool:
-        """Whether splitting takes less than either, as it should."""
-        return self.time_s < min(self.host_s, self.device_s)
+    def confirmed(self) -> bool | None:
+        """Whether splitting takes less than either, as it should; None where one is not known."""
+        return None if self.device_s is None else self.time_s < min(self.host_s, self.device_s)
 
 
 class Placement(Plain, frozen=True, kw_only=True):
@@ -158,6 +161,7 @@ class Placement(Plain, frozen=True, kw_only=True):
     method: Literal["chain", "graph"]
     """By dynamic programming on a chain, by a minimum cut on a graph."""
     memory: Memory
+    """What lies on the host does so in this: pageable, in which torch makes tensors, if that was measured."""
     time_s: float
     copies_s: float
     """Of these, copies."""
@@ -205,6 +209,10 @@ class AtBatch(Plain, frozen=True, kw_only=True):
     placement: Placement | None = None
     unplaced: str | None = None
     """Why there is no placement."""
+
+    def in_turn_s(self, memory: Memory) -> float | None:
+        """Return G + H2D + D2H by one kind of memory, inputs as they are; None where that is not known."""
+        return next((route.ways[0].serial_s for route in self.routes if route.memory == memory and route.ways), None)
 
 
 class Line(Plain, frozen=True, kw_only=True):

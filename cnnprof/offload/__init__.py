@@ -63,10 +63,9 @@ def _run(batch: AtBatch, found: Between, everything: Sequence[Measured]) -> AtBa
     """Return a batch with what its cheapest assignment took, if that was run."""
     placement = batch.placement
     ran = None if placement is None else split_beside(everything, found.pair, placement.on_device)
-    ways = batch.routes[0].ways if batch.routes else ()
-    if placement is None or ran is None or ran.profile.whole is None or batch.host_s is None or not ways:
+    if placement is None or ran is None or ran.profile.whole is None or batch.host_s is None:
         return batch
-    check = SplitCheck(time_s=ran.profile.whole.median_s, host_s=batch.host_s, device_s=ways[0].serial_s)
+    check = SplitCheck(time_s=ran.profile.whole.median_s, host_s=batch.host_s, device_s=batch.in_turn_s("pageable"))
     return replace(batch, placement=replace(placement, run=check))
 
 

@@ -11,7 +11,8 @@ from cnnprof.report.describe import definitions, many
 from cnnprof.units import count, duration, percent, ratio
 
 if TYPE_CHECKING:
-    from cnnprof.model.offload import AtBatch, BreakEven, Check, CopyFit, LayerOffload, Offload, Placement, Route, Way
+    from cnnprof.model.offload import AtBatch, BreakEven, Check, CopyFit, LayerOffload, Offload, Placement, Route
+    from cnnprof.model.offload import Memory, SplitCheck, Way
     from cnnprof.model.offload import Line as Fitted
 
 SENTENCE = "the GPU is useful only if computation time exceeds loading time"
@@ -19,6 +20,10 @@ SENTENCE = "the GPU is useful only if computation time exceeds loading time"
 _GIGA = 1e9
 _NAMED = 3
 _TWO = 2
+_APART: dict[Memory, str] = {
+    "pageable": "copies from and to pageable memory, in which torch makes what layers return",
+    "pinned": "copies from and to pinned memory, for want of times of pageable ones",
+}
 _NO_FIT = "a line through two batches misses neither: how well times follow it takes a third"
 
 _BATCHES = (
@@ -161,7 +166,7 @@ def _line(batch: AtBatch, route: Route, way: Way) -> Line:
 def _notes(found: Offload) -> Iterator[str]:
     said = [(each, route) for each in found.batches for route in each.routes[:1] if route.message is not None]
     if said:
-        yield f'"{SENTENCE}", in {said[0][1].memory} memory, which all below is with:'
+        yield f'"{SENTENCE}", in {said[0][1].memory} memory:'
         yield from (f"batch {each.batch:,}: {route.message}" for each, route in said)
     elif not any(each.routes for each in found.batches):
         yield f"no copy on {found.device} was measured, or none arrived: whether it pays with copies is not known"
@@ -252,6 +257,8 @@ def _layers(found: Offload, batch: AtBatch) -> Table:
     known = sum(each.pays is not None for each in batch.layers)
     unknown = "" if known == len(batch.layers) else f", of {len(batch.layers) - known} it is not known"
     notes = [f"alone on the device {many(len(pays), 'layer')} of {len(batch.layers)} would pay{unknown}{_listed(pays)}"]
+    if batch.routes:
+        notes.append(_APART[batch.routes[-1].memory])
     if others:
         notes.append(f"the largest batch; JSON has the layers at batch {', '.join(others)} too")
     return Table(
@@ -324,15 +331,22 @@ def _placed_notes(batch: AtBatch) -> Iterator[str]:
     yield f"batch {batch.batch:,}: {_best(found, len(batch.layers))}"
     if (ran := found.run) is not None:
         yield (
-            f"batch {batch.batch:,}: run like that, it takes {duration(ran.time_s)}, with its copies and what is "
-            f"between layers; {duration(ran.host_s)} all on the host, {duration(ran.device_s)} all on the device with "
-            f"its copies: {'confirmed' if ran.confirmed else 'not confirmed'}"
+            f"batch {batch.batch:,}: run like that, it takes {duration(ran.time_s)}, with its copies (pageable) "
+            f"and what is between layers; {duration(ran.host_s)} all on the host, {_beside(ran)}"
         )
     if found.untimed:
         yield (
             f"batch {batch.batch:,}: {count(len(found.untimed))} without a time on either side, taken to cost nothing"
             f"{_listed(found.untimed)}"
         )
+
+
+def _beside(ran: SplitCheck) -> str:
+    """Return in words what all on the device takes with copies of the same kind, and what follows."""
+    if ran.device_s is None:
+        return "all on the device with its copies (pageable) is not known: nothing can be compared"
+    verdict = "confirmed" if ran.confirmed else "not confirmed"
+    return f"{duration(ran.device_s)} all on the device with its copies (pageable): {verdict}"
 
 
 def _best(found: Placement, layers: int) -> str:
