@@ -106,7 +106,7 @@ def break_even(found: Sequence[Point], left_out: Sequence[LeftOut], memory: Memo
         left_out=tuple(left_out), host=lines.host, device=lines.device, copies=lines.copies, message="",
     )  # fmt: skip
     met = replace(met, checks=_checks(met, found))
-    near = _near(met, found)
+    near = "" if met.batch is None else _near(met, met.batch, found)
     message = said(met, lines, near) if all(each.agrees for each in met.checks) else _refuted(met, found, near)
     return replace(met, message=message, doubt=_doubt(met, fitted, command))
 
@@ -212,7 +212,7 @@ def _refuted(met: BreakEven, found: Sequence[Point], near: str) -> str:
     """Return in words where the device was seen to pay and where not, and what the lines say against that."""
     checks = [check for check in (_check(met, each) for each in found) if not check.even]
     gains, loses = (_batches(each.batch for each in checks if each.pays == pays) for pays in (True, False))
-    seen = f"it pays at {gains}" + (f" and does not at {loses}" if loses else "") if gains else f"it pays not at {loses}"
+    seen = f"it pays at batch {gains}" + (f" and does not at {loses}" if loses else "") if gains else f"it does not pay at batch {loses}"
     every = "it pays at every batch" if met.verdict == "always" else "it never pays"
     return f"measured, {seen}; the lines do not fit that: by them {every if met.batch is None else near}"
 
@@ -222,11 +222,11 @@ def _batches(found: Iterable[int]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _near(met: BreakEven, found: Sequence[Point]) -> str:
+def _near(met: BreakEven, batch: float, found: Sequence[Point]) -> str:
     """Return in words where b* is, and how surely as far as samples of the same batches say."""
-    batch, low = met.batch or 0.0, met.low or 0.0
+    low = met.low or 0.0
     end = "no end" if met.high is None else f"{met.high:,.2f}"
-    of = ", of the noise of samples alone" if _is_missed_by_more(met, found) else ""
+    of = ", of sampling noise alone" if _is_missed_by_more(met, found) else ""
     beyond = ""
     if not met.batches[0] <= batch <= met.batches[-1]:
         beyond = f"; beyond the batches that the lines go through, {met.batches[0]:,} to {met.batches[-1]:,}"
