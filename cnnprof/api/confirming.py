@@ -118,7 +118,9 @@ def _unsplittable(run: Run, found: Offload, at: AtBatch) -> str | None:
     if len(names) == len(at.layers):
         return f"at batch {at.batch:,} all on the device is cheapest"
     if at.in_turn_s("pageable") is None:
-        return f"at batch {at.batch:,} it is not known what copies from and to pageable memory take, which a split makes"
+        return (
+            f"at batch {at.batch:,} it is not known what copies from and to pageable memory take, which a split makes"
+        )
     if (host.script is None) != (device.script is None):
         return "one of both devices is real and the other scripted"
     return _split_before(run, _made(run, found, at))

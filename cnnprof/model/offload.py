@@ -124,6 +124,11 @@ class LayerOffload(Plain, frozen=True, kw_only=True):
         known = [each for each in parts if each is not None]
         return sum(known) if len(known) == len(parts) else None
 
+    @property
+    def gain_s(self) -> float | None:
+        """What is gained with the layer alone on the device; below 0, lost."""
+        return None if self.host_s is None or self.alone_s is None else self.host_s - self.alone_s
+
 
 class Cut(Plain, frozen=True, kw_only=True):
     """The best run of successive layers of a chain on the device, the others on the host."""
@@ -140,7 +145,7 @@ class Cut(Plain, frozen=True, kw_only=True):
 class SplitCheck(Plain, frozen=True, kw_only=True):
     """The cheapest assignment, run: pass E, which begins and ends on the host, with its copies and the glue.
 
-    What crosses is in pageable memory, and so it is compared with all on the device, copied from and to pageable memory.
+    What crosses is in pageable memory, and so it is compared with all on the device, copied from and to such memory.
     """
 
     time_s: float
@@ -295,6 +300,17 @@ class BreakEven(Plain, frozen=True, kw_only=True):
         return True if len(self.checks) > 1 else None
 
 
+class Disturbed(Plain, frozen=True, kw_only=True):
+    """A part that enters a comparison although something speaks against its times."""
+
+    device: str
+    batch: int
+    code: str
+    """Of the doubt."""
+    times: Literal["whole", "layers"]
+    """Which of its times: of whole forwards, which say whether the device pays, or of layers, for placements."""
+
+
 class Offload(Plain, frozen=True, kw_only=True):
     """One network, on a host and on one other device, at every batch that both were measured at."""
 
@@ -306,3 +322,4 @@ class Offload(Plain, frozen=True, kw_only=True):
     device: str
     batches: tuple[AtBatch, ...]
     break_even: tuple[BreakEven, ...] = ()
+    disturbed: tuple[Disturbed, ...] = ()

@@ -10,6 +10,7 @@ from cnnprof.model.plain import replace
 from cnnprof.model.profile import LayerTime, Profile
 from cnnprof.model.run import Part
 from cnnprof.offload.break_even import break_evens
+from cnnprof.offload.disturbed import disturbed
 from cnnprof.offload.fit import NO_COPIES, Link, unmeasured
 from cnnprof.offload.pairs import Measured, Pair, grouped, split_beside
 from cnnprof.offload.pays import Between, at_batch, between, launch_gap
@@ -40,6 +41,7 @@ def _offload(pairs: Sequence[Pair], everything: Sequence[Measured]) -> Offload:
         device=device.setting.device,
         batches=tuple(_run(_placed(each), each, everything) for each in found),
         break_even=break_evens(found),
+        disturbed=disturbed(found),
     )
 
 

@@ -212,7 +212,11 @@ def _refuted(met: BreakEven, found: Sequence[Point], near: str) -> str:
     """Return in words where the device was seen to pay and where not, and what the lines say against that."""
     checks = [check for check in (_check(met, each) for each in found) if not check.even]
     gains, loses = (_batches(each.batch for each in checks if each.pays == pays) for pays in (True, False))
-    seen = f"it pays at batch {gains}" + (f" and does not at {loses}" if loses else "") if gains else f"it does not pay at batch {loses}"
+    seen = (
+        f"it pays at batch {gains}" + (f" and does not at {loses}" if loses else "")
+        if gains
+        else f"it does not pay at batch {loses}"
+    )
     every = "it pays at every batch" if met.verdict == "always" else "it never pays"
     return f"measured, {seen}; the lines do not fit that: by them {every if met.batch is None else near}"
 

@@ -353,8 +353,8 @@ def test_what_was_measured_comes_before_the_lines_that_it_refutes():
     assert ("up to", False) == (found.verdict, found.confirmed)
     near = f"{found.batch:.2f} (95 %, of sampling noise alone: {found.batch:.2f} to {found.batch:.2f})"
     assert (
-        "measured, it pays at batch 1 and does not at 8 and 64; the lines do not fit that: by them both take as long at "
-        f"{near}"
+        "measured, it pays at batch 1 and does not at 8 and 64; the lines do not fit that: by them both take as long "
+        f"at {near}"
     ) == found.message
 
 
@@ -363,8 +363,10 @@ def test_what_was_measured_comes_before_the_lines_that_it_refutes():
     [
         (
             [point(1, 100, 60), point(8, 90, 95), point(64, 700, 500)], "always",
-            "measured, it pays at batch 1 and 64 and does not at 8; the lines do not fit that: by them it pays at every "
-            "batch",
+            (
+                "measured, it pays at batch 1 and 64 and does not at 8; the lines do not fit that: by them it pays at "
+                "every batch"
+            ),
         ),
         (
             [point(1, 100, 120), point(8, 160, 150), point(64, 700, 800)], "never",

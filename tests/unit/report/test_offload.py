@@ -14,7 +14,8 @@ from cnnprof.offload import offloads
 from cnnprof.report import FORMATS, render
 from cnnprof.report.base import Report, Table
 from cnnprof.report.notebook import report_to_html
-from cnnprof.report.offload import checked, runs
+from cnnprof.report.offload import checked
+from cnnprof.report.placement import runs
 from cnnprof.report.profile import profile_report
 from tests.helpers.pairs import NAMES, copies, measured, sides
 
@@ -110,10 +111,67 @@ def test_layers_are_of_the_largest_batch_and_placements_of_every_one():
     assert [1] * 5 + [2] * 5 == table(report, "placement").cells("batch")
 
 
+def test_the_first_layers_are_those_that_gain_most_and_csv_has_the_others_too():
+    """Alone: the convolution gains 32.46 µs, the last layer 1.444; the others lose."""
+    found = measured(*sides(HOST, DEVICE))
+    report = profile_report([(part, profile) for part, profile, _ in found], offloads=offloads(found), top=2)
+
+    shown = table(report, "offload_layers")
+    assert ["conv2d", "linear"] == shown.cells("name")
+    assert "the 2 layers that gain most; 2 more in CSV and JSON" == shown.notes[-1]
+    assert "flatten" not in render(report).partition("each layer alone")[2].partition("who should")[0]
+    lines = [line for line in render(report, "csv").splitlines() if line.startswith("# line")]
+    assert [1, 1, 1, 1] == [sum(f'"{name}",0' in line for line in lines) for name in NAMES]
+    (plain,) = json.loads(render(report, "json"))["offloads"]
+    assert list(NAMES) == [each["name"] for each in plain["batches"][0]["layers"]]
+
+
+def test_without_a_word_of_how_many_all_layers_are_shown_in_their_order():
+    shown = table(of(*sides(HOST, DEVICE)), "offload_layers")
+
+    assert (list(NAMES), ()) == (shown.cells("name"), shown.left)
+    assert not any("gain most" in note for note in shown.notes)
+
+
+def test_a_network_that_is_no_chain_says_that_it_has_no_cut():
+    branched = sides((9_000, 1_000, 2_000), (900, 100, 200), model=BRANCHED)
+    notes = table(of(*branched, *sides((9_000, 1_000, 2_000), (900, 100, 200), model=BRANCHED, batch=2)), "placement")
+
+    said = "the network is no chain: there is no single cut"
+    assert 1 == notes.notes.count(said)
+    assert said not in table(of(*sides(HOST, DEVICE)), "placement").notes
+
+
+def disturbed(part: Part, every: int) -> Part:
+    """Return a part with one forward of so many at a time when the thread was kept from running."""
+    forwards = [replace(each, switches=0 if at % every else 9) for at, each in enumerate(part.forwards)]
+    return replace(part, forwards=tuple(forwards))
+
+
+def test_a_batch_with_disturbed_times_is_named_where_it_enters_a_comparison():
+    host, *others = three()
+    report = of(disturbed(host, 1), *others)
+
+    said = "this rests on times that are in doubt: cpu batch 1 (doubt[all-dirty])"
+    assert [1, 1] == [table(report, name).notes.count(said) for name in ("offload", "break_even")]
+    assert [] == [note for each in of(*three()).extra for note in each.notes if "in doubt" in note]
+
+
+def test_a_line_that_begins_below_nothing_is_said_to_be_none_that_a_device_has():
+    """200 and 4,000 µs at batch 1 and 8: 542.9 µs a sample and −342.9 µs."""
+    parts = [*sides((50_000,) * 4, DEVICE), *sides((1_000_000,) * 4, DEVICE, batch=8)]
+
+    below, _ = table(of(*parts), "break_even_lines").notes
+    assert below.startswith("host: −342.9 µs at batch 0 is less than nothing, which no device can take: ")
+
+
 @pytest.mark.parametrize(
     ("device", "said"),
     [
-        (DEVICE, "all on the device is cheapest, 5.239 times as fast as all on the host; 2.544 µs of it are copies (pageable)"),
+        (
+            DEVICE,
+            "all on the device is cheapest, 5.239 times as fast as all on the host; 2.544 µs of it are copies (page",
+        ),
         ((90_000,) * 4, "all on the host is cheapest; all on the device takes 7.251 times as long"),
         (
             (4_000, 1_000, 500, 90_000),
@@ -145,9 +203,9 @@ def test_a_placement_that_was_run_where_no_pageable_copy_is_known_is_compared_wi
     )
     (found,) = json.loads(render(report, "json"))["offloads"]
     assert (None, None) == tuple(found["batches"][0]["placement"]["run"][name] for name in ("device_s", "confirmed"))
-    assert "copies from and to pinned memory, for want of times of pageable ones" in table(
-        report, "offload_layers"
-    ).notes
+    assert (
+        "copies from and to pinned memory, for want of times of pageable ones" in table(report, "offload_layers").notes
+    )
 
 
 @pytest.mark.parametrize(("whole", "said"), [(8_000, "confirmed"), (9_400, "confirmed"), (9_600, "not confirmed")])
