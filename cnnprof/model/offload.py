@@ -153,6 +153,8 @@ class SplitCheck(Plain, frozen=True, kw_only=True):
     """All on the host, pass E."""
     device_s: float | None
     """All on the device, pass E, with the copies there and back in pageable memory; None: not known."""
+    pinned_s: float | None = None
+    """The same in pinned memory, which only inputs and outputs can be in: another way to run all on the device."""
 
     @property
     def confirmed(self) -> bool | None:

@@ -67,7 +67,9 @@ def _run(batch: AtBatch, found: Between, everything: Sequence[Measured]) -> AtBa
     ran = None if placement is None else split_beside(everything, found.pair, placement.on_device)
     if placement is None or ran is None or ran.profile.whole is None or batch.host_s is None:
         return batch
-    check = SplitCheck(time_s=ran.profile.whole.median_s, host_s=batch.host_s, device_s=batch.in_turn_s("pageable"))
+    pageable_s, pinned_s = batch.in_turn_s("pageable"), batch.in_turn_s("pinned")
+    time_s = ran.profile.whole.median_s
+    check = SplitCheck(time_s=time_s, host_s=batch.host_s, device_s=pageable_s, pinned_s=pinned_s)
     return replace(batch, placement=replace(placement, run=check))
 
 

@@ -216,7 +216,10 @@ def test_a_placement_that_was_run_says_whether_it_holds(whole, said):
 
     report = of(host, device, split_of(device, whole))
     _, note = table(report, "placement").notes
-    assert note.endswith(f"50.00 µs all on the host, 9.544 µs all on the device with its copies (pageable): {said}")
+    pinned = "" if whole < 9_272 else "; with pinned copies all on the device takes less, 9.272 µs"
+    assert note.endswith(
+        f"50.00 µs all on the host, 9.544 µs all on the device with its copies (pageable): {said}{pinned}"
+    )
     assert ["cpu", "cuda", "cuda and host"] == report.main.cells("device")
 
 
