@@ -58,7 +58,7 @@ def render(report: Report) -> str:
 def _below(table: Table) -> Iterable[tuple[str, list[int | float | str]]]:
     """Yield a further table as comments: its title, its lines, its total and its notes."""
     yield "table", [to_ascii(table.title)]
-    for kind, found in (("line", table.lines), ("total", table.totals)):
+    for kind, found in (("line", (*table.lines, *table.left)), ("total", table.totals)):
         for line in found:
             yield kind, [_cell(*each, terminal=True) for each in _pairs(table, line)]
     for note in table.notes:
