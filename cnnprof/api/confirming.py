@@ -57,15 +57,6 @@ def unconfirmed(run: Run) -> Iterator[str]:
             yield f"no split was run of {who}: {why}"
 
 
-def _alone(run: Run) -> str:
-    """Return what is missing for comparing a host with another device."""
-    devices = list(dict.fromkeys(part.setting.device for part in run.parts))
-    hosts = [part.setting.device for part in run.parts if is_host(part)]
-    if len(devices) > 1 and not hosts and all(each.startswith("fake") for each in devices):
-        return 'no device file of --device has "host": true, by which a scripted device stands for the CPU'
-    return "--device names no host, cpu, and another device"
-
-
 def _unmet(found: Offload, who: str) -> Iterator[str]:
     met = _met(found)
     if met is None:
@@ -207,3 +198,12 @@ def _at(part: Part, batch: int) -> Part:
         model=part.model, setting=setting, graph=part.graph, source=part.source, script=part.script, confirms=True,
         analysis=analyzer.analyze(part.graph, batch=batch, dtype=setting.dtype, training=trains),
     )  # fmt: skip
+
+
+def _alone(run: Run) -> str:
+    """Return what is missing for comparing a host with another device."""
+    devices = list(dict.fromkeys(part.setting.device for part in run.parts))
+    hosts = [part.setting.device for part in run.parts if is_host(part)]
+    if len(devices) > 1 and not hosts and all(each.startswith("fake") for each in devices):
+        return 'no device file of --device has "host": true, by which a scripted device stands for the CPU'
+    return "--device names no host, cpu, and another device"
