@@ -182,12 +182,20 @@ def _check_device(device: str, python: str | None) -> None:
     name = device.partition(":")[0]
     numbered = re.fullmatch(r"cuda:[0-9]{1,4}", device) is not None
     if name not in DEVICES or (name not in {"fake", device} and not numbered):  # the CPU has no number
-        raise UsageError(f"unknown device {device!r}", hint=f"one of {', '.join(DEVICES)}", code="bad-device")
+        raise UsageError(f"unknown device {device!r}", hint=_devices(device), code="bad-device")
     module = import_module(DEVICES[name])
     missing = module.missing(python)
     if missing is not None:
         what, command = missing
         raise MissingPackageError(f"--device {device} needs {what}", hint=command, code="missing-device")
+
+
+def _devices(device: str) -> str:
+    """Return what to name instead: one of those there are, or each of several by itself."""
+    several = [each.strip() for each in device.split(",") if each.strip()]
+    if len(several) > 1:  # the path of fake:FILE may hold a comma, so that none divides
+        return f"give each its own: {' '.join(f'--device {each}' for each in several)}"
+    return f"one of {', '.join(DEVICES)}"
 
 
 def parts_of(

@@ -2,9 +2,9 @@
 
 What is not a layer is a line whose first cell begins with ``#``: the model, the definition of each column, notes, the
 rest, the totals (under their columns). Further tables (peaks of memory, where the time goes, whether a device pays)
-follow like this: ``# table``, ``# definition``, then ``# columns`` with the ids of the cells after ``# line``. Read
-it with ``pandas.read_csv(path, comment="#")``; text is always quoted, so that a ``#`` inside it is no comment. A count that
-nobody knows is ``?``, a lower bound ``>=N``, a time below resolution ``<N``: no numbers, on purpose. Times are in
+follow like this: ``# table``, ``# definition``, then ``# columns`` with the ids of the cells after ``# line``. Read it
+with ``pandas.read_csv(path, comment="#")``; text is always quoted, so that a ``#`` inside it is no comment. A count
+that nobody knows is ``?``, a lower bound ``>=N``, a time below resolution ``<N``: no numbers, on purpose. Times are in
 seconds.
 
 A spreadsheet takes text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return for a formula: it gets
