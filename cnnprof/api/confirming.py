@@ -11,6 +11,7 @@ from cnnprof.model.plain import replace
 from cnnprof.model.run import TF32, Part, Run, Split
 from cnnprof.offload.break_even import beside
 from cnnprof.offload.fit import NO_COPIES
+from cnnprof.offload.pairs import is_host
 from cnnprof.offload.tensors import crossings
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def confirmed(found: Measured, session: Session, writer: Callable[[str], RunWrit
 def unconfirmed(run: Run) -> Iterator[str]:
     """Yield of each comparison what was not measured to confirm it, and why."""
     if not run.offloads:
-        yield "nothing to confirm: --device names no host, cpu, and another device"
+        yield f"nothing to confirm: {_alone(run)}"
     for each in run.offloads:
         who = f"{each.model} on {each.device}"
         if each.dtype != "float32":
@@ -199,3 +200,12 @@ def _at(part: Part, batch: int) -> Part:
         model=part.model, setting=setting, graph=part.graph, source=part.source, script=part.script, confirms=True,
         analysis=analyzer.analyze(part.graph, batch=batch, dtype=setting.dtype, training=trains),
     )  # fmt: skip
+
+
+def _alone(run: Run) -> str:
+    """Return what is missing for comparing a host with another device."""
+    devices = list(dict.fromkeys(part.setting.device for part in run.parts))
+    hosts = [part.setting.device for part in run.parts if is_host(part)]
+    if len(devices) > 1 and not hosts and all(each.startswith("fake") for each in devices):
+        return 'no device file of --device has "host": true, by which a scripted device stands for the CPU'
+    return "--device names no host, cpu, and another device"

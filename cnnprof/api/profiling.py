@@ -45,19 +45,13 @@ def profile(  # noqa: PLR0913 the options of the command, by name
     input: InputSize = None,  # noqa: A002 - the flags' names
     set: Mapping[str, Any] | None = None,  # noqa: A002
     freeze: str | Sequence[str] = (),
-    channels_last: bool = False,
-    threads: int | None = None,
+    channels_last: bool = False, threads: int | None = None,
     compile: bool = False,  # noqa: A002
-    training: Optimizer | None = None,
-    temperature: bool = False,
-    budget_s: float = BUDGET_S,
-    interval: float = INTERVAL,
-    seed: int = 0,
-    python: str | None = None,
-    store: str | os.PathLike[str] | None = None,
-    in_process: bool = False,
-    confirm: bool = False,
-) -> Run:
+    training: Optimizer | None = None, temperature: bool = False,
+    budget_s: float = BUDGET_S, interval: float = INTERVAL, seed: int = 0,
+    python: str | None = None, store: str | os.PathLike[str] | None = None,
+    in_process: bool = False, confirm: bool = False,
+) -> Run:  # fmt: skip
     """Measure how long every layer takes, and the whole; each device, dtype and batch in a process of its own.
 
     Args:
@@ -80,6 +74,12 @@ def profile(  # noqa: PLR0913 the options of the command, by name
         store: a file of runs where every finished sample is put at once; by default nothing is stored.
         in_process: measure here, not in a worker; of an ``nn.Module`` a copy, so that it stays as it is.
         confirm: of a host and another device, measure at the batches beside each break-even too.
+
+    Returns:
+        A run: ``.parts``, what was measured of each device, dtype and batch, each with its ``.ledger``, where the time
+        goes; ``.ledger``, that of a single part; ``.offloads``, of a host and another device what copying costs, from
+        which batch on it pays (``.break_even``), and which layers should run where (``.batches[…].placement``);
+        ``.to_frame()``, a data frame with one row per layer and part.
 
     Raises:
         UsageError: an argument that does not fit.
@@ -182,12 +182,20 @@ def _check_device(device: str, python: str | None) -> None:
     name = device.partition(":")[0]
     numbered = re.fullmatch(r"cuda:[0-9]{1,4}", device) is not None
     if name not in DEVICES or (name not in {"fake", device} and not numbered):  # the CPU has no number
-        raise UsageError(f"unknown device {device!r}", hint=f"one of {', '.join(DEVICES)}", code="bad-device")
+        raise UsageError(f"unknown device {device!r}", hint=_devices(device), code="bad-device")
     module = import_module(DEVICES[name])
     missing = module.missing(python)
     if missing is not None:
         what, command = missing
         raise MissingPackageError(f"--device {device} needs {what}", hint=command, code="missing-device")
+
+
+def _devices(device: str) -> str:
+    """Return what to name instead: one of those there are, or each of several by itself."""
+    several = [each.strip() for each in device.split(",") if each.strip()]
+    if len(several) > 1:  # the path of fake:FILE may hold a comma, so that none divides
+        return f"give each its own: {' '.join(f'--device {each}' for each in several)}"
+    return f"one of {', '.join(DEVICES)}"
 
 
 def parts_of(

@@ -85,9 +85,15 @@ def _share(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
 
 @click.command(cls=Command)
 @click.argument("models", nargs=-1, metavar="MODEL...", shell_complete=complete_model)
-@click.option("--device", "devices", multiple=True, metavar="DEVICE", help="cpu; cuda, cuda:1; fake, fake:FILE.")
-@click.option("--batch", "batches", callback=numbers, default="1", metavar="N,...", help="Samples per forward.")
-@click.option("--dtype", "dtypes", callback=names, default="float32", metavar="TYPE,...", help="Any float, or tf32.")
+@click.option(
+    "--device", "devices", multiple=True, metavar="DEVICE", help="cpu; cuda, cuda:1; fake, fake:FILE; again for more."
+)
+@click.option(
+    "--batch", "batches", callback=numbers, default="1", metavar="N,...", help="Samples per forward, with commas."
+)
+@click.option(
+    "--dtype", "dtypes", callback=names, default="float32", metavar="TYPE,...", help="Any floats, or tf32, with commas."
+)
 @click.option("--input", "sizes", multiple=True, metavar="CxHxW", help="Another input size, such as 3x224x224.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another value of a parameter.")
 @click.option("--freeze", multiple=True, metavar="GLOB", help="Layers that do not train, by their full names.")
@@ -295,9 +301,10 @@ def _deliver(run: Run, options: Options, found: Sequence[Target]) -> int:
 
 def _report(run: Run, options: Options) -> Report:
     from cnnprof.measure.summary import summaries
-    from cnnprof.report.profile import profile_report
+    from cnnprof.report.profile import naming, profile_report
 
-    return profile_report(
+    report = profile_report(
         list(zip(run.parts, summaries(run), strict=True)), columns=options.columns, depth=options.depth,
         sort=options.sort, top=options.top, offloads=run.offloads,
     )  # fmt: skip
+    return report if options.unstored else naming(report, run.id)

@@ -143,7 +143,7 @@ def show(
     """
     from cnnprof.cli.output import deliver, screen, targets
     from cnnprof.measure.summary import summaries
-    from cnnprof.report.profile import profile_report
+    from cnnprof.report.profile import naming, profile_report
     from cnnprof.stored import load_run
 
     found = targets(outputs, chosen, SUFFIXES)
@@ -151,7 +151,7 @@ def show(
     figures = list(zip(shown.parts, summaries(shown), strict=True))
     beside = shown.offloads
     reported = {target: profile_report(figures, screen=screen(target), offloads=beside, **table) for target in found}
-    return deliver(found, lambda target: render(reported[target], target.format), quiet=quiet)
+    return deliver(found, lambda target: render(naming(reported[target], shown.id), target.format), quiet=quiet)
 
 
 def _part(run: Run, number: int | None) -> Run:

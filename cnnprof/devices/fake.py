@@ -175,7 +175,7 @@ class FakeSubject:
         return {"layer": self.layers[index], "hot_ns": [hot] * samples, "cold_ns": [cold] * samples}
 
     def memory(self) -> dict[str, Any] | None:
-        return {"peak_bytes": self._peak_bytes, "by": "the fake device"}
+        return {"peak_bytes": self._peak_bytes, "by": "the fake device: the predicted peak"}
 
     def kernels(self) -> list[dict[str, Any]] | None:
         return None

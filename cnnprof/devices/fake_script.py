@@ -8,17 +8,21 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from cnnprof.errors import UsageError
+from cnnprof.model.run import Telemetry
 
 FAULTS = (
     "segfault", "kill", "memory", "hang", "print", "exit", "nan", "inf", "zero", "negative", "sticky", "lost",
 )  # fmt: skip
-_HINT = "a JSON object of values for the fake device"
+_PAGE = "docs/devices.md has every key, its unit and its default"
+_EXAMPLE = f'write keys and values, such as {{"host": true, "macs_per_ns": 50}}, or {{}} for the defaults; {_PAGE}'
+_JSON = {list: "a list", str: "text", int: "a number", float: "a number", bool: "a truth value", type(None): "null"}
 _ABOVE_0 = {
     "macs_per_ns", "bytes_per_ns", "pinned_bytes_per_ns", "pageable_bytes_per_ns", "load_bytes_per_ns", "threads",
     "cores", "memory_bytes", "cold",
 }  # fmt: skip
 """Rates that something is divided by, and what there is at least one of."""
 _NULL = {"output_std", "verified"}
+_SAID = tuple(name for name in Telemetry.__annotations__ if name != "when")
 
 
 class Script(NamedTuple):
@@ -83,21 +87,46 @@ def read(device: str) -> dict[str, Any]:
     path = device.partition(":")[2]
     if not path:
         return {}
-    try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 pathlib costs start-up
-            found: Any = json.load(file)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{device}: {error}", hint=_HINT) from error
+    found = _loaded(device, path)
     if not isinstance(found, dict):
-        raise UsageError(f"{device}: no JSON object", hint=_HINT)
-    unknown = found.keys() - set(Script._fields)
+        raise _refused(f"{device}: a device file is a JSON object, this is {_JSON[type(found)]}", _EXAMPLE)
+    unknown = sorted(found.keys() - set(Script._fields))
     if unknown:
-        raise UsageError(
-            f"{device}: {', '.join(sorted(unknown))}: no such value", hint=f"one of {', '.join(Script._fields)}"
-        )
+        raise _refused(f"{device}: {', '.join(unknown)}: no such key", _known(unknown[0]))
     for problem in _problems(found):
-        raise UsageError(f"{device}: {problem}", hint=_HINT)
+        raise _refused(f"{device}: {problem}", _PAGE)
     return found
+
+
+def _loaded(device: str, path: str) -> Any:
+    try:
+        with open(path, encoding="utf-8-sig") as file:  # noqa: PTH123 pathlib costs start-up
+            text = file.read()
+        return json.loads(text)
+    except OSError as error:
+        why = error.strerror or error
+        raise _refused(
+            f"{device}: cannot read the device file {path}: {why}",
+            "after fake: comes the path of a JSON file, from the folder you are in; fake alone needs none",
+        ) from error
+    except json.JSONDecodeError as error:
+        what = f"line {error.lineno}, column {error.colno}: {error.msg}" if text.strip() else "the file is empty"
+        raise _refused(f"{device}: the device file is no JSON: {what}", _EXAMPLE) from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "it is nested too deep"
+        raise _refused(f"{device}: the device file is no JSON: {why}", _EXAMPLE) from error
+
+
+def _refused(message: str, hint: str) -> UsageError:
+    return UsageError(message, hint=hint, code="bad-device-file")
+
+
+def _known(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, Script._fields, n=1)
+    meant = f"did you mean {close[0]!r}? " if close else ""
+    return f"{meant}the keys are {', '.join(Script._fields)}; {_PAGE}"
 
 
 def _problems(found: dict[str, Any]) -> Iterator[str]:
@@ -138,14 +167,15 @@ def _are_faults(value: Any) -> bool:
 
 def _is_telemetry(value: Any) -> bool:
     return isinstance(value, dict) and all(
-        when in ("before", "after") and isinstance(each, dict) for when, each in value.items()
+        when in ("before", "after") and isinstance(each, dict) and each.keys() <= set(_SAID)
+        for when, each in value.items()
     )
 
 
 _Rule = tuple[str, Callable[[Any], bool]]
 _NAMED: dict[str, _Rule] = {
     "faults": (f"an object of forwards and faults, each one of {', '.join(FAULTS)}", _are_faults),
-    "telemetry": ("an object with the objects before and after", _is_telemetry),
+    "telemetry": (f"an object with the objects before and after, each of {', '.join(_SAID)}", _is_telemetry),
     "overlap": ("a number from 0 to 1", lambda value: _is_number(value, float) and 0 <= value <= 1),
     "noise": ("a list of numbers above 0", lambda value: bool(value) and _are_numbers(value)),
 }

@@ -41,7 +41,25 @@ class Below(NamedTuple):
     """What was measured, for sums and for sorting; 0 where nothing was left."""
 
 
-Value = int | float | str | AtLeast | Below | tuple[tuple[int, ...], ...] | tuple[int, ...] | Mapping[str, Any] | None
+class Names(NamedTuple):
+    """Names of which people read a short form; programs get each one."""
+
+    all: tuple[str, ...]
+    short: str
+
+
+Value = (
+    int
+    | float
+    | str
+    | AtLeast
+    | Below
+    | Names
+    | tuple[tuple[int, ...], ...]
+    | tuple[int, ...]
+    | Mapping[str, Any]
+    | None
+)
 """A cell. None: there is nothing to say, as a window's cut of a layer without windows."""
 
 
@@ -135,7 +153,8 @@ class Screen(NamedTuple):
 class Report(NamedTuple):
     """What is rendered: the main table, the results it was made of, and tables that stand below it.
 
-    CSV holds the main table only (a file of several tables is none to a spreadsheet); JSON holds the whole results.
+    CSV holds the main table, and others as comments only (a file of several tables is none to a spreadsheet); JSON
+    holds the whole results.
     """
 
     main: Table

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cnnprof.report.base import AtLeast, Below, Column, Value
+from cnnprof.report.base import AtLeast, Below, Column, Names, Value
 from cnnprof.units import at_least, count, dimensions, duration, memory, percent, ratio
 
 UNKNOWN_TEXT = "?"
@@ -27,8 +27,8 @@ def text(column: Column, value: Value) -> str:
     """
     if value is None:
         return NOT_DEFINED if column.kind in ("fraction", "ratio", "time") else ""
-    if isinstance(value, AtLeast | Below):
-        return _bound(column, value)
+    if isinstance(value, AtLeast | Below | Names):
+        return _said(column, value)
     if isinstance(value, int | float) and column.kind in _NUMBERS:
         return _NUMBERS[column.kind](value)
     if isinstance(value, tuple):
@@ -38,7 +38,9 @@ def text(column: Column, value: Value) -> str:
     return str(value)
 
 
-def _bound(column: Column, value: AtLeast | Below) -> str:
+def _said(column: Column, value: AtLeast | Below | Names) -> str:
+    if isinstance(value, Names):
+        return value.short
     if isinstance(value, Below):
         return f"< {duration(value.limit, 2)}"
     return at_least(text(column, value.value)) if value.value else UNKNOWN_TEXT

@@ -1,9 +1,10 @@
 """The main table as CSV: exact integers under column ids, ASCII shapes (``64x224x224``), UTF-8.
 
 What is not a layer is a line whose first cell begins with ``#``: the model, the definition of each column, notes, the
-rest, the totals (under their columns), the peaks of memory, where the time goes. Read it with
-``pandas.read_csv(path, comment="#")``; text is always quoted, so that a ``#`` inside it is no comment. A count that
-nobody knows is ``?``, a lower bound ``>=N``, a time below resolution ``<N``: no numbers, on purpose. Times are in
+rest, the totals (under their columns). Further tables (peaks of memory, where the time goes, whether a device pays)
+follow like this: ``# table``, ``# definition``, then ``# columns`` with the ids of the cells after ``# line``. Read it
+with ``pandas.read_csv(path, comment="#")``; text is always quoted, so that a ``#`` inside it is no comment. A count
+that nobody knows is ``?``, a lower bound ``>=N``, a time below resolution ``<N``: no numbers, on purpose. Times are in
 seconds.
 
 A spreadsheet takes text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return for a formula: it gets
@@ -20,14 +21,14 @@ import re
 from collections.abc import Iterable, Sequence
 from io import StringIO
 
-from cnnprof.report.base import AtLeast, Below, Column, Line, Report, Table, Value
+from cnnprof.report.base import AtLeast, Below, Column, Line, Names, Report, Table, Value
 from cnnprof.report.cells import UNKNOWN_TEXT, text, visible
 from cnnprof.report.formulas import SUFFIX
 from cnnprof.units import to_ascii
 
 BELOW = (
-    "memory", "training_memory", "ledger", "phases", "peak", "offload", "break_even", "break_even_lines",
-    "offload_layers", "placement", "copy_lines",
+    "memory", "training_memory", "ledger", "phases", "peak", "copies", "load", "overlap", "telemetry", "offload",
+    "break_even", "break_even_lines", "offload_layers", "placement", "copy_lines",
 )  # fmt: skip
 """Tables below the main one that no column of it holds the sums of."""
 _SETTINGS = ("protocol", "device", "dtype")
@@ -56,8 +57,11 @@ def render(report: Report) -> str:
 
 
 def _below(table: Table) -> Iterable[tuple[str, list[int | float | str]]]:
-    """Yield a further table as comments: its title, its lines, its total and its notes."""
+    """Yield a further table as comments: title, definitions, column ids, lines, total and notes, in this order."""
     yield "table", [to_ascii(table.title)]
+    for name, meaning in table.definitions:
+        yield "definition", [to_ascii(name), to_ascii(meaning)]
+    yield "columns", [column.id for column in table.columns]
     for kind, found in (("line", (*table.lines, *table.left)), ("total", table.totals)):
         for line in found:
             yield kind, [_cell(*each, terminal=True) for each in _pairs(table, line)]
@@ -119,6 +123,8 @@ def _cell(column: Column, value: Value, *, terminal: bool) -> int | float | str:
         return f"<{value.limit!r}"
     if isinstance(value, int | float):
         return value
+    if isinstance(value, Names):
+        value = ", ".join(value.all) or value.short
     # Sizes are read by programs: x, not ×. Everything else is exact, but for what UTF-8 cannot hold.
     exact = text(column, value) if column.kind not in ("shapes", "sizes") else to_ascii(text(column, value))
     shown = (

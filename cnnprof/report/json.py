@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cnnprof._version import __version__
 from cnnprof.model.analysis import DERIVED
 from cnnprof.model.plain import replace, to_builtins
-from cnnprof.report.base import AtLeast, Below, Report, Table, Value
+from cnnprof.report.base import AtLeast, Below, Names, Report, Table, Value
 from cnnprof.report.columns import LAYER_COLUMNS, View
 
 if TYPE_CHECKING:
@@ -137,4 +137,6 @@ def _value(value: Value) -> Any:
         return {"at_least": value.value} if value.value else None
     if isinstance(value, Below):
         return {"less_than": value.limit}
+    if isinstance(value, Names):
+        return list(value.all)
     return dict(value) if isinstance(value, Mapping) else value

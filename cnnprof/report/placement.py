@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from cnnprof.report.base import Column, Line, Table
+from cnnprof.report.base import Column, Line, Names, Table
 from cnnprof.report.describe import definitions, many
 from cnnprof.report.offload_words import largest, resting, title, yes
 from cnnprof.units import count, duration, ratio
@@ -133,9 +133,13 @@ def _placed(batch: AtBatch, found: Placement) -> Iterator[Line]:
         ("all on the host", found.all_host_s, ()),
         ("all on the device", found.all_device_s, names),
     ):
-        yield Line((batch.batch, called, time, time / found.time_s, len(there), runs(names, there)))
+        yield Line(
+            (batch.batch, called, time, time / found.time_s, len(there), Names(tuple(there), runs(names, there)))
+        )
     if (cut := found.cut) is not None:
-        which = cut.first if cut.layers == 1 else f"{cut.first} … {cut.last}"
+        begin = names.index(cut.first)
+        there = names[begin : begin + cut.layers]
+        which = Names(there, runs(names, there))
         yield Line((batch.batch, "best cut", cut.time_s, cut.time_s / found.time_s, cut.layers, which))
 
 

@@ -39,6 +39,10 @@ _LINES = (
         "the whole less all of these: no remainder that closes the sum, but what two passes differ by",
     ),
 )  # fmt: skip
+_NAMED = 3
+"""Names in one sentence: more are counted."""
+_FAR = 0.05
+"""Of the measured peak: what a GPU's allocator rounds is less."""
 _PHASES = (
     Column("phase", "phase", "text", "part of a training step", rank=0),
     Column("time_s", "time", "time", "median wall time, pass E", "seconds", rank=1),
@@ -97,6 +101,12 @@ def profile_report(
     return Report(main, analyses, extra, screen, tuple(parts), tuple(offloads))
 
 
+def naming(report: Report, run: str) -> Report:
+    """Return the report in which an unfinished run is named by the id under which it is stored."""
+    notes = tuple(each.replace("--resume RUN", f"--resume {run}") for each in report.main.notes)
+    return report._replace(main=report.main._replace(notes=notes))
+
+
 def _layers(
     of: Measured, analysis: Analysis, *, columns: Sequence[str] | None, depth: int | None, sort: str | None,
     top: int | None, layout: Layout,
@@ -146,7 +156,7 @@ def _said_of_all(parts: Sequence[Measured]) -> Iterator[str]:
             about.setdefault(said(doubt), []).append(name)
     for text, names in about.items():
         alone = len(parts) == 1
-        yield text if alone else f"{names[0] if len(names) == 1 else many(len(names), 'line')}: {text}"
+        yield text if alone else f"{', '.join(names) if len(names) <= _NAMED else many(len(names), 'line')}: {text}"
 
 
 def _strangers(profile: Profile, analysis: Analysis) -> list[str]:
@@ -155,7 +165,7 @@ def _strangers(profile: Profile, analysis: Analysis) -> list[str]:
     times = {each.name: each.time.median_s for each in profile.layers if each.name not in rows and each.time}
     if not times:
         return []
-    names = ", ".join(list(times)[:3]) + (", …" if len(times) > 3 else "")  # noqa: PLR2004 a few names
+    names = ", ".join(list(times)[:_NAMED]) + (", …" if len(times) > _NAMED else "")
     return [f"{duration(sum(times.values()))} were measured in what is no row here: {names}"]
 
 
@@ -228,13 +238,15 @@ def _phases(phases: dict[str, Estimate]) -> Table:
 
 def _peak(part: Part, memory: MeasuredMemory) -> Table:
     found = memory.peak_bytes
+    notes: tuple[str, ...] = ()
     lines = [Line((f"measured by {memory.by}", found, found, None))]
     if part.analysis is not None:
         expected = predicted_peak(part.analysis)
         bounded = part.analysis.totals.lower_bound
         size: Value = AtLeast(expected) if bounded else expected
-        error = None if bounded or not found else signed_percent((expected - found) / found)
-        lines.insert(0, Line(("predicted", size, size, error)))
+        error = None if bounded or not found else (expected - found) / found
+        lines.insert(0, Line(("predicted", size, size, None if error is None else signed_percent(error))))
+        notes = tuple(_missed(part, error))
     besides = {
         "reserved for it by torch's allocator": memory.reserved_bytes,
         "in use on the device, by everything": memory.used_bytes,
@@ -243,5 +255,21 @@ def _peak(part: Part, memory: MeasuredMemory) -> Table:
     step = "training step" if part.setting.mode == "training" else "inference"
     return Table(
         id="peak", title=f"peak memory of {'an' if step == 'inference' else 'a'} {step}", columns=_PEAK,
-        lines=tuple(lines), definitions=definitions(_PEAK),
+        lines=tuple(lines), notes=notes, definitions=definitions(_PEAK),
     )  # fmt: skip
+
+
+def _missed(part: Part, error: float | None) -> Iterator[str]:
+    """Yield what most likely makes a predicted peak differ from the measured one, where it does by a lot."""
+    if error is None or abs(error) <= _FAR:
+        return
+    about = f"the predicted peak is {percent(abs(error))} {'below' if error < 0 else 'above'} the measured one"
+    if error > 0:
+        why = "torch.compile fuses layers" if part.setting.compiled else "some layers work in place or share memory"
+        yield f"{about}, most likely because {why}: tensors that the prediction counts were never made"
+        return
+    gpu = "; a GPU's peak holds the workspaces of kernels too" if part.setting.device.startswith("cuda") else ""
+    yield (
+        f"{about}, most likely because the forward keeps tensors longer than it needs them, in a variable such as the "
+        f"shortcut of a residual block; the prediction frees each after its last use (del does so in a forward){gpu}"
+    )

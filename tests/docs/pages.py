@@ -87,6 +87,6 @@ if __name__ == "__main__":
     # python -m tests.docs.pages: write the present output of every command into the pages that show some.
     for page in (
         ROOT / "README.md",
-        *(ROOT / "docs" / f"{name}.md" for name in ("claims", "conventions", "gpu", "measuring")),
+        *(ROOT / "docs" / f"{name}.md" for name in ("claims", "conventions", "devices", "gpu", "measuring")),
     ):
         page.write_text(refreshed(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -272,6 +272,9 @@ def test_confirming_says_what_there_is_nothing_to_confirm_for(capsys):
         capsys, "--device", "fake:gpu.json"
     )
     assert [
+        'nothing to confirm: no device file of --device has "host": true, by which a scripted device stands for the CPU'
+    ] == said(capsys, "--device", "fake:gpu.json", "--device", "fake")
+    assert [
         (
             "nothing to confirm for lenet5 on fake:gpu.json: a break-even needs two batches or more, and only batch 1 "
             "was measured on both with its copies"

@@ -102,7 +102,10 @@ def test_a_network_that_needs_more_memory_than_there_is_does_not_start(memory_by
     }  # fmt: skip
 
     try:
-        started = fake.subject(None, request).memory() == {"peak_bytes": 512, "by": "the fake device"}
+        started = fake.subject(None, request).memory() == {
+            "peak_bytes": 512,
+            "by": "the fake device: the predicted peak",
+        }
     except MemoryError:
         started = False
 
@@ -299,7 +302,7 @@ def test_a_file_says_what_is_different(tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('{"gap": 7, "layers": 1}', "gap, layers: no such value"),
+        ('{"gap": 7, "layers": 1}', "gap, layers: no such key"),
         (
             '{"faults": {"3": "explode"}}',
             "faults must be an object of forwards and faults, each one of segfault, kill,",
@@ -319,8 +322,13 @@ def test_a_file_says_what_is_different(tmp_path):
         ('{"host": "yes"}', 'host must be true or false, got "yes"'),
         ('{"planted_ns": {"c1": "x"}}', "planted_ns must be an object of whole numbers"),
         ('{"telemetry": {"before": 5}}', "telemetry must be an object with the objects before and after"),
-        ("{", "Expecting property name"),
-        ("[1]", "no JSON object"),
+        ('{"telemetry": {"before": {"clock": 5}}}', "before and after, each of sm_clock_mhz, memory_clock_mhz,"),
+        ("{", "the device file is no JSON: line 1, column 2: Expecting property name"),
+        ('{\n  "host": True\n}', "the device file is no JSON: line 2, column 11: Expecting value"),
+        ("", "the device file is no JSON: the file is empty"),
+        ("[" * 100_000, "the device file is no JSON: it is nested too deep"),
+        ("[1]", "a device file is a JSON object, this is a list"),
+        ("null", "a device file is a JSON object, this is null"),
     ],
 )
 def test_a_file_that_says_anything_else_is_refused(tmp_path, text, expected):
@@ -329,7 +337,30 @@ def test_a_file_that_says_anything_else_is_refused(tmp_path, text, expected):
     with pytest.raises(UsageError, match=expected) as caught:
         read(f"fake:{tmp_path / 'script.json'}")
 
-    assert caught.value.hint
+    assert "docs/devices.md has every key, its unit and its default" in (caught.value.hint or "")
+    assert "bad-device-file" == caught.value.code
+
+
+def test_a_mistyped_key_is_answered_by_the_one_that_was_meant(tmp_path):
+    (tmp_path / "script.json").write_text('{"lanch_ns": 8000}')
+
+    with pytest.raises(UsageError) as caught:
+        read(f"fake:{tmp_path / 'script.json'}")
+
+    assert "did you mean 'launch_ns'? the keys are macs_per_ns, bytes_per_ns, " in (caught.value.hint or "")
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "script.json").write_bytes(b"\xff\xfe")
+
+    with pytest.raises(UsageError, match="the device file is no JSON: it is not UTF-8"):
+        read(f"fake:{tmp_path / 'script.json'}")
+
+
+def test_a_mark_of_its_encoding_at_the_beginning_of_a_file_is_taken(tmp_path):
+    (tmp_path / "script.json").write_bytes(b'\xef\xbb\xbf{"host": true}')
+
+    assert {"host": True} == read(f"fake:{tmp_path / 'script.json'}")
 
 
 def test_what_may_be_unknown_may_be_null(tmp_path):
@@ -343,8 +374,12 @@ def test_the_device_can_do_every_fault_that_a_script_may_name():
 
 
 def test_a_file_that_is_not_there_is_refused():
-    with pytest.raises(UsageError, match="No such file"):
+    with pytest.raises(UsageError) as caught:
         read("fake:nowhere.json")
+
+    assert "fake:nowhere.json: cannot read the device file nowhere.json: No such file or directory" == str(caught.value)
+    expected = "after fake: comes the path of a JSON file, from the folder you are in; fake alone needs none"
+    assert expected == caught.value.hint
 
 
 def test_every_default_can_be_written_into_a_file():

@@ -19,6 +19,9 @@ from cnnprof.errors import WorkerError
 
 _DEADLINE_S = 120
 """For another interpreter, or for importing torch."""
+_WHEEL = "12.6"
+"""The CUDA of the builds of torch that are recommended: older drivers of the same major version serve it."""
+_SCRIPTED = "without an NVIDIA GPU, try --device fake:FILE, a scripted one (docs/devices.md)"
 _FIND_TORCH = """
 import json
 from importlib import metadata, util
@@ -172,7 +175,8 @@ def _driver_says(ask: Callable[[Any, Any], int]) -> int:
 def verdict(torch: dict[str, Any], nvidia: dict[str, Any], python: str | None = None) -> dict[str, str | None]:
     """Return what is missing for measuring on an NVIDIA GPU, and the command that helps; None where nothing is.
 
-    Judged in the order in which things must be mended: torch, its CUDA build, driver, device, visibility.
+    Judged in the order in which things must be mended: driver, device, visibility, torch, a driver that is new enough
+    for it, torch's CUDA build. So nobody downloads gigabytes for a GPU that is not there.
     """
     for missing, command, there in _chain(torch, nvidia, python):
         if not there:
@@ -182,17 +186,29 @@ def verdict(torch: dict[str, Any], nvidia: dict[str, Any], python: str | None = 
 
 def _chain(torch: dict[str, Any], nvidia: dict[str, Any], python: str | None) -> list[tuple[str, str, bool]]:
     pip, torch_for_us = ("pip", "'cnnprof[torch]'") if python is None else (f"{python} -m pip", "torch")
-    reinstall = f"{pip} install --force-reinstall torch --index-url https://download.pytorch.org/whl/cu126"
     driver = "install NVIDIA's driver: https://www.nvidia.com/drivers"
-    built, serves = torch["built_for_cuda"], nvidia["serves_cuda"]
+    version, built, serves = torch["version"], torch["built_for_cuda"], nvidia["serves_cuda"]
+    needs = built or _WHEEL
+    too_old = f"a newer NVIDIA driver (it serves CUDA {serves}, torch needs {needs})"
     return [
-        ("torch", f"{pip} install {torch_for_us}", torch["version"] is not None),
-        (f"a CUDA build of torch ({torch['version']} is for CPUs)", reinstall, built is not None),
-        ("an NVIDIA driver", f"{driver}; a container gets it with --gpus all", serves is not None),
-        (f"a newer NVIDIA driver (it serves CUDA {serves}, torch needs {built})", driver, _serves(serves, built)),
-        ("an NVIDIA GPU", "use a machine that has one", nvidia["devices"] > 0 or os.name == "nt" or _is_wsl()),
+        ("an NVIDIA driver", f"{driver}; a container gets it with --gpus all; {_SCRIPTED}", serves is not None),
+        (
+            "an NVIDIA GPU", f"use a machine that has one; {_SCRIPTED}",
+            nvidia["devices"] > 0 or os.name == "nt" or _is_wsl(),
+        ),
         ("a visible GPU (CUDA_VISIBLE_DEVICES hides all)", "unset CUDA_VISIBLE_DEVICES", not _all_hidden(nvidia)),
-    ]
+        ("torch", f"{pip} install {torch_for_us}", version is not None),
+        (too_old, driver, _serves(serves, needs)),
+        (f"a CUDA build of torch ({version} is for CPUs)", _reinstall(pip, version), built is not None),
+    ]  # fmt: skip
+
+
+def _reinstall(pip: str, version: str | None) -> str:
+    """Return the command that puts a CUDA build in the place of the same release of torch."""
+    release = re.fullmatch(r"(\d+(?:\.\d+)+)(?:\+.*)?", version or "")
+    torch = f"torch=={release.group(1)}" if release else "torch"  # a nightly build lies elsewhere
+    index = f"https://download.pytorch.org/whl/cu{_WHEEL.replace('.', '')}"
+    return f"{pip} install --force-reinstall {torch} --index-url {index}"
 
 
 def _serves(serves: str | None, built: str | None) -> bool:

@@ -76,7 +76,7 @@ def refused(capsys, *argv: str, code: int = 2) -> str:
         ([SMALL, "lenet5", "--depth", "1"], "error[bad-depth] "),
         ([SMALL, "--compile", "--temperature"], "error[bad-value] a compiled network has no layers that could run by "),
         ([SMALL, "-o", "times.xyz"], "error[usage] -o times.xyz: its suffix names no format\n"),
-        ([SMALL, "--device", "fake:none.json"], "fake:none.json: [Errno 2] No such file or directory: 'none.json'\n"),
+        ([SMALL, "--device", "fake:none.json"], "fake:none.json: cannot read the device file none.json: No such file "),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_before_anything_is_measured_or_stored(capsys, argv, expected):
@@ -86,9 +86,30 @@ def test_what_cannot_be_is_refused_before_anything_is_measured_or_stored(capsys,
 def test_an_unknown_value_of_the_fake_device_is_named(capsys):
     script("wrong.json", clock=3)
 
-    assert "fake:wrong.json: clock: no such value\n  hint: one of macs_per_ns, bytes_per_ns, " in refused(
+    assert "fake:wrong.json: clock: no such key\n  hint: the keys are macs_per_ns, bytes_per_ns, " in refused(
         capsys, SMALL, "--device", "fake:wrong.json"
     )
+
+
+def test_devices_with_commas_are_answered_by_an_option_for_each(capsys):
+    expected = "error[bad-device] unknown device 'cpu, cuda'\n  hint: give each its own: --device cpu --device cuda\n"
+
+    assert expected == refused(capsys, SMALL, "--device", "cpu, cuda")
+
+
+def test_a_comma_in_the_path_of_a_device_file_divides_nothing():
+    script("a,b.json", host=True)
+
+    assert 0 == main(["profile", SMALL, "--device", "fake:a,b.json", "--no-store", "--quiet"])
+
+
+def test_the_help_says_how_several_devices_batches_and_dtypes_are_given(capsys):
+    main(["profile", "--help"])
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "--device DEVICE cpu; cuda, cuda:1; fake, fake:FILE; again for more." in shown
+    assert "--batch N,... Samples per forward, with commas." in shown
+    assert "--dtype TYPE,... Any floats, or tf32, with commas." in shown
 
 
 def test_a_missing_device_is_exit_3_and_one_line_with_the_command_that_mends_it(capsys, monkeypatch):
@@ -267,6 +288,7 @@ def test_an_interrupted_run_is_printed_stored_and_goes_on(capsys, monkeypatch):
     out, err = capsys.readouterr()
     (before,) = stored()
     assert "interrupted" in out
+    assert f"cnnprof profile --resume {before.id} goes on" in out
     assert f"cnnprof profile --resume {before.id} goes on\n" == err
     assert ("interrupted", ["interrupted"] * 2) == (before.status, [part.status for part in before.parts])
 

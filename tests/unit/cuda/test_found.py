@@ -14,6 +14,11 @@ from cnnprof.errors import WorkerError
 TORCH = {"version": "2.13.0+cu126", "built_for_cuda": "12.6", "devices": None, "error": None}
 NVIDIA = {"driver": "560.35", "serves_cuda": "12.6", "devices": 1, "visible_devices": None}
 
+SCRIPTED = "without an NVIDIA GPU, try --device fake:FILE, a scripted one (docs/devices.md)"
+DRIVER = "install NVIDIA's driver: https://www.nvidia.com/drivers"
+NO_DRIVER = f"{DRIVER}; a container gets it with --gpus all; {SCRIPTED}"
+NO_GPU = f"use a machine that has one; {SCRIPTED}"
+
 
 def verdict(torch: dict | None = None, nvidia: dict | None = None) -> tuple[str | None, str | None]:
     found = cuda.verdict(TORCH | (torch or {}), NVIDIA | (nvidia or {}))
@@ -27,16 +32,24 @@ def test_where_nothing_is_missing_there_is_nothing_to_do():
 @pytest.mark.parametrize(
     ("torch", "nvidia", "missing", "command"),
     [
-        ({"version": None, "built_for_cuda": None}, {"serves_cuda": None}, "torch", "pip install 'cnnprof[torch]'"),
+        ({"version": None, "built_for_cuda": None}, {}, "torch", "pip install 'cnnprof[torch]'"),
+        ({"version": None, "built_for_cuda": None}, {"serves_cuda": None, "devices": 0}, "an NVIDIA driver", NO_DRIVER),
         ({"version": "2.13.0+cpu", "built_for_cuda": None}, {},
          "a CUDA build of torch (2.13.0+cpu is for CPUs)",
+         "pip install --force-reinstall torch==2.13.0 --index-url https://download.pytorch.org/whl/cu126"),
+        ({"version": "2.14.0.dev20261101+cpu", "built_for_cuda": None}, {},
+         "a CUDA build of torch (2.14.0.dev20261101+cpu is for CPUs)",
          "pip install --force-reinstall torch --index-url https://download.pytorch.org/whl/cu126"),
-        ({}, {"serves_cuda": None, "devices": 0},
-         "an NVIDIA driver",
-         "install NVIDIA's driver: https://www.nvidia.com/drivers; a container gets it with --gpus all"),
+        ({"version": "2.13.0+cpu", "built_for_cuda": None}, {"serves_cuda": None, "devices": 0},
+         "an NVIDIA driver", NO_DRIVER),
+        ({"version": "2.13.0+cpu", "built_for_cuda": None}, {"devices": 0}, "an NVIDIA GPU", NO_GPU),
+        ({"version": "2.13.0+cpu", "built_for_cuda": None}, {"serves_cuda": "11.8"},
+         "a newer NVIDIA driver (it serves CUDA 11.8, torch needs 12.6)",
+         "install NVIDIA's driver: https://www.nvidia.com/drivers"),
+        ({}, {"serves_cuda": None, "devices": 0}, "an NVIDIA driver", NO_DRIVER),
         ({}, {"serves_cuda": "11.8"}, "a newer NVIDIA driver (it serves CUDA 11.8, torch needs 12.6)",
          "install NVIDIA's driver: https://www.nvidia.com/drivers"),
-        ({}, {"devices": 0}, "an NVIDIA GPU", "use a machine that has one"),
+        ({}, {"devices": 0}, "an NVIDIA GPU", NO_GPU),
         ({}, {"visible_devices": ""}, "a visible GPU (CUDA_VISIBLE_DEVICES hides all)", "unset CUDA_VISIBLE_DEVICES"),
         ({}, {"visible_devices": "-1"}, "a visible GPU (CUDA_VISIBLE_DEVICES hides all)", "unset CUDA_VISIBLE_DEVICES"),
     ],
@@ -232,17 +245,16 @@ def machine(fake_torch, monkeypatch):
 
 
 INDEX = "https://download.pytorch.org/whl/cu126"
-DRIVER = "install NVIDIA's driver: https://www.nvidia.com/drivers"
 
 
 @pytest.mark.parametrize(
     ("lacks", "what", "command"),
     [
         ({"built": None}, "a CUDA build of torch (2.13.0+cu126 is for CPUs)",
-         "{pip} install --force-reinstall torch --index-url " + INDEX),
-        ({"serves_cuda": None}, "an NVIDIA driver", f"{DRIVER}; a container gets it with --gpus all"),
+         "{pip} install --force-reinstall torch==2.13.0 --index-url " + INDEX),
+        ({"serves_cuda": None}, "an NVIDIA driver", NO_DRIVER),
         ({"serves_cuda": "11.8"}, "a newer NVIDIA driver (it serves CUDA 11.8, torch needs 12.6)", DRIVER),
-        ({"devices": 0}, "an NVIDIA GPU", "use a machine that has one"),
+        ({"devices": 0}, "an NVIDIA GPU", NO_GPU),
         ({"visible_devices": ""}, "a visible GPU (CUDA_VISIBLE_DEVICES hides all)", "unset CUDA_VISIBLE_DEVICES"),
     ],
 )  # fmt: skip
@@ -261,7 +273,15 @@ def test_p8_where_nothing_is_missing_nothing_is_said(machine, python):
     assert cuda.missing(python) is None
 
 
-def test_p8_no_torch_here_is_the_first_thing_missing(monkeypatch):
+@pytest.mark.parametrize("python", [None, sys.executable])
+def test_p8_a_driver_that_is_missing_comes_before_a_build_of_torch_to_download(machine, python):
+    machine(built=None, serves_cuda=None, devices=0)
+
+    assert ("an NVIDIA driver", NO_DRIVER) == cuda.missing(python)
+
+
+def test_p8_no_torch_here_is_the_first_thing_missing_beside_a_gpu(machine, monkeypatch):
+    machine()
     monkeypatch.setattr(cuda, "is_importable", lambda _module: False)
 
     assert ("torch", "pip install 'cnnprof[torch]'") == cuda.missing()
@@ -283,10 +303,11 @@ def test_p8_the_torch_of_the_other_interpreter_is_what_counts(tmp_path, machine,
     assert ("torch", f"{python} -m pip install torch") == cuda.missing(python)
 
 
-def test_p8_a_folder_called_torch_where_we_stand_is_no_torch(tmp_path, monkeypatch):
-    (tmp_path / "torch").mkdir()
-    (tmp_path / "torch" / "__init__.py").write_text("")
-    monkeypatch.chdir(tmp_path)
+def test_p8_a_folder_called_torch_where_we_stand_is_no_torch(tmp_path, machine, monkeypatch):
+    machine()
+    (tmp_path / "here" / "torch").mkdir(parents=True)
+    (tmp_path / "here" / "torch" / "__init__.py").write_text("")
+    monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("PYTHONPATH", "")
     python = bare_python(tmp_path)
 

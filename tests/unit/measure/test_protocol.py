@@ -64,7 +64,7 @@ def test_the_order_is_warm_up_then_passes_then_memory_then_layers_alone_then_the
 def test_memory_and_the_spread_of_the_output_are_said_once():
     found = messages(subject(output_std=0.25))
 
-    assert {"peak_bytes": 4096, "by": "the fake device"} == value(found, "memory")
+    assert {"peak_bytes": 4096, "by": "the fake device: the predicted peak"} == value(found, "memory")
     assert 0.25 == value(found, "output_std")
 
 

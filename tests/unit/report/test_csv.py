@@ -8,7 +8,7 @@ import io
 import pytest
 
 from cnnprof.model.plain import replace
-from cnnprof.report.base import Column, Line, Report, Screen, Table
+from cnnprof.report.base import Column, Line, Names, Report, Screen, Table
 from cnnprof.report.csv import guard, render
 from cnnprof.report.tables import report
 from tests.unit.report.samples import analysis, blocks, peak, row, small, two_places, with_unknown
@@ -29,9 +29,35 @@ def test_the_peak_of_memory_stands_below_the_layers_as_comments():
     text = render(report([replace(small(), memory=peak(282, ("input", "input", (1, 3, 8, 8))))], columns=["name"]))
 
     assert [
-        '# table,"peak memory of an inference"', '# line,"parameters","",1128,1128', '# line,"buffers","",0,0',
+        '# line,"parameters","",1128,1128', '# line,"buffers","",0,0',
         '# line,"input (input)","3x8x8",768,768', '# total,"total","",1896,1896',
-    ] == text.splitlines()[-5:]  # fmt: skip
+    ] == text.splitlines()[-4:]  # fmt: skip
+
+
+def test_a_table_below_the_main_one_has_a_title_definitions_and_its_columns_above_its_lines():
+    columns = (
+        Column("memory", "memory", "text", "of the host"),
+        Column("alpha_s", "α", "time", "a copy of none", "seconds"),
+    )
+    below = Table(
+        id="copy_lines", title="copies: T(n) = α", columns=columns, lines=(Line(("pinned", 2e-6)),),
+        totals=(Line(("all", 2e-6)),), notes=("≥ 1",),
+        definitions=(("memory", "of the host"), ("alpha_s", "α (seconds)")),
+    )  # fmt: skip
+
+    assert [
+        '# table,"copies: T(n) = alpha"', '# definition,"memory","of the host"',
+        '# definition,"alpha_s","alpha (seconds)"',
+        '# columns,"memory","alpha_s"', '# line,"pinned",2e-06', '# total,"all",2e-06', '# note,">= 1"',
+    ] == render(layers(small())._replace(extra=(below,))).splitlines()[-7:]  # fmt: skip
+
+
+def test_names_that_people_read_shortened_are_all_there():
+    column = Column("where", "which", "text")
+    lines = tuple(Line((each,)) for each in (Names(("a", "b", "c"), "a … c"), Names((), "none")))
+    main = Table(id="placement", title="t", columns=(column,), lines=lines)
+
+    assert [["where"], ["a, b, c"], ["none"]] == read(render(Report(main)))
 
 
 def test_one_result_is_its_layers():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from itertools import pairwise
 
@@ -354,7 +355,14 @@ def test_csv_has_every_table_below_the_main_one_as_comments():
 
     titles = [line for line in lines if line.startswith("# table") and "beside" in line]
     assert 5 == len(titles)
-    assert all(after.startswith(("# line", "# note")) for line, after in pairwise(lines) if line in titles)
+    assert all(after.startswith("# definition") for line, after in pairwise(lines) if line in titles)
+    assert '# columns,"batch","assignment","time_s","speedup","device_layers","where"' in lines
+
+
+def test_csv_names_every_layer_of_a_placement():
+    lines = [line for line in render(of(*sides(HOST, DEVICE)), "csv").splitlines() if '"all on the device"' in line]
+
+    assert [", ".join(NAMES)] == [next(csv.reader([line]))[-1] for line in lines]
 
 
 def test_one_part_alone_has_no_such_tables():

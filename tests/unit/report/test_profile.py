@@ -16,7 +16,7 @@ from cnnprof.model.run import MeasuredMemory, Part, Setting, Temperature
 from cnnprof.report import FORMATS, measured, render
 from cnnprof.report.base import Below, Report, Screen, Table
 from cnnprof.report.notebook import report_to_html
-from cnnprof.report.profile import ledger_table, profile_report
+from cnnprof.report.profile import ledger_table, naming, profile_report
 from cnnprof.report.profile_summary import COLUMNS
 from tests.helpers.latex import read
 from tests.helpers.parts import forward, part
@@ -94,7 +94,10 @@ peak memory of an inference
 peak memory          memory  exactly  error
 ─────────────────────────────────────────────
 predicted          1.85 KiB    1,896  -5.20 %
-measured by torch  1.95 KiB    2,000"""
+measured by torch  1.95 KiB    2,000
+note: the predicted peak is 5.2 % below the measured one, most likely because the forward keeps tensors longer than it \
+needs them, in a variable such as the shortcut of a residual block; the prediction frees each after its last use (del \
+does so in a forward)"""
 
     assert expected == render(of(PART), "table")
 
@@ -288,6 +291,37 @@ def test_the_predicted_peak_stands_beside_the_measured_one_with_its_error():
     assert ("measured by torch", 2_000, 2_000, None) == tuple(found.values())
 
 
+KEPT = (
+    "the measured one, most likely because the forward keeps tensors longer than it needs them, in a variable such as "
+    "the shortcut of a residual block; the prediction frees each after its last use (del does so in a forward)"
+)
+NEVER = "the predicted peak is 11.5 % above the measured one, most likely because"
+MADE = ": tensors that the prediction counts were never made"
+
+
+@pytest.mark.parametrize(
+    ("peak", "setting", "note"),
+    [
+        (1_896, Setting(), None),
+        (1_990, Setting(), None),
+        (2_340, Setting(), f"the predicted peak is 19.0 % below {KEPT}"),
+        (1_700, Setting(), f"{NEVER} some layers work in place or share memory{MADE}"),
+        (1_700, Setting(compiled=True), f"{NEVER} torch.compile fuses layers{MADE}"),
+    ],
+)  # fmt: skip
+def test_a_predicted_peak_that_is_far_from_the_measured_one_has_a_note_with_the_likely_reason(peak, setting, note):
+    found = replace(PART, memory=MeasuredMemory(peak_bytes=peak, by="torch"), setting=setting)
+
+    assert ((note,) if note else ()) == table(of(found), "peak").notes
+
+
+def test_on_a_gpu_workspaces_may_be_what_the_prediction_lacks():
+    found = replace(PART, memory=MeasuredMemory(peak_bytes=2_340, by="torch"), setting=Setting(device="cuda"))
+
+    (note,) = table(of(found), "peak").notes
+    assert note.endswith("; a GPU's peak holds the workspaces of kernels too")
+
+
 def test_of_an_unknown_operator_the_predicted_peak_is_a_bound_without_an_error():
     found = of(part({"conv": 1_000}, analysis=with_unknown(), memory=MeasuredMemory(peak_bytes=2_000, by="torch")))
 
@@ -327,9 +361,25 @@ def test_doubts_about_several_parts_name_them_and_what_is_said_of_many_is_said_o
     found = of(PART, shaky, replace(shaky, setting=Setting(batch=8)), replace(PART, output_std=0.0, model="zero"))
 
     assert [
-        "2 lines: doubt[not-steady]",
+        "net cpu batch 1 float32, net cpu batch 8 float32: doubt[not-steady]",
         "zero cpu batch 1 float32: doubt[no-real-values]",
     ] == [note.partition("]")[0] + "]" for note in found.main.notes]
+
+
+def test_what_is_said_of_more_than_three_parts_counts_them():
+    shaky = [replace(PART, steady=False, setting=Setting(batch=batch)) for batch in (1, 2, 3, 4)]
+
+    assert ["4 lines: doubt[not-steady]"] == [note.partition("]")[0] + "]" for note in of(*shaky).main.notes]
+
+
+@pytest.mark.parametrize("others", [(), (PART,)], ids=["alone", "beside another"])
+def test_an_unfinished_part_names_the_run_to_go_on_with_where_it_is_known(others):
+    parts = [replace(PART, status="interrupted"), *others]
+
+    (known,) = [note for note in naming(of(*parts), "7f3a").main.notes if "unfinished" in note]
+    (unknown,) = [note for note in of(*parts).main.notes if "unfinished" in note]
+    assert known.endswith("; cnnprof profile --resume 7f3a goes on")
+    assert unknown.endswith("; cnnprof profile --resume RUN goes on")
 
 
 def test_several_parts_are_sorted_and_cut():
