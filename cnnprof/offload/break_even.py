@@ -108,7 +108,7 @@ def break_even(found: Sequence[Point], left_out: Sequence[LeftOut], memory: Memo
     met = replace(met, checks=_checks(met, found))
     near = "" if met.batch is None else _near(met, met.batch, found)
     message = said(met, lines, near) if all(each.agrees for each in met.checks) else _refuted(met, found, near)
-    return replace(met, message=message, doubt=_doubt(met, fitted, command))
+    return replace(met, message=message, doubt=_doubt(met, fitted, command) or _unsure(met, fitted))
 
 
 def _too_few(fitted: Sequence[Point], left_out: Sequence[LeftOut], memory: Memory, command: Command) -> BreakEven:
@@ -161,6 +161,20 @@ def _interval(found: Sequence[Point], verdict: Verdict) -> tuple[float, float | 
     drawn = sorted(_place(*_meet(_lines(found, draw)), verdict) for _ in range(RESAMPLES))
     low, high = drawn[int(_TAIL * RESAMPLES)], drawn[RESAMPLES - 1 - int(_TAIL * RESAMPLES)]
     return low, None if math.isinf(high) else high
+
+
+def _unsure(met: BreakEven, found: Sequence[Point]) -> str | None:
+    """Return in words that noise alone may make lines meet which do not; None where it does not."""
+    if met.batch is not None:
+        return None
+    draw = random.Random(SEED)  # noqa: S311 statistics, no secret
+    same = sum(_meet(_lines(found, draw))[0] == met.verdict for _ in range(RESAMPLES)) / RESAMPLES
+    if same >= 1 - 2 * _TAIL:
+        return None
+    return (
+        f"times are too noisy to say so: of medians of samples drawn anew {percent(same)} have it like that; a larger "
+        "--budget, or a quieter machine"
+    )
 
 
 def _place(verdict: Verdict, batch: float | None, of: Verdict) -> float:

@@ -72,6 +72,25 @@ def test_a_device_that_is_no_faster_never_pays_and_no_transfer_is_blamed():
     )  # fmt: skip
 
 
+def test_that_it_never_pays_is_in_doubt_where_noise_alone_may_have_made_it_so():
+    """Of a device whose forwards take 1 to 90 µs, or 2 to 180, nobody knows whether it is slower than 20 and 30."""
+    noisy = (1 * US, 90 * US, 1 * US, 90 * US, 90 * US)
+    found = [
+        Point(batch, (host * US,) * 5, tuple(batch * each for each in noisy), ((0.0,) * 3,), confirms=False)
+        for batch, host in ((1, 20), (2, 30))
+    ]
+
+    met = break_even(found, (), "pinned", command)
+
+    assert ("never", None) == (met.verdict, met.batch)
+    assert met.doubt is not None
+    assert met.doubt.startswith("times are too noisy to say so: of medians of samples drawn anew ")
+
+
+def test_that_it_never_pays_is_in_no_doubt_without_noise():
+    assert of((10, 1), (50, 2), (20, 1)).doubt is None
+
+
 def test_a_device_that_computes_a_sample_as_fast_never_pays_for_its_copies():
     found = of((10, 5), (30, 5), (20, 1))
 
