@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Layout = Literal["chw", "hwc"]
 
+_FLOATS = 1e-9
+"""What the sum of a million shares may be off for being made of floats."""
 _SI = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _TIMES = ("s", "ms", "µs", "ns")
@@ -114,10 +116,11 @@ def parse_bytes(text: str) -> int:
 def percent(fraction: float) -> str:
     """Return a share with one decimal: ``12.0 %``. What is not nothing (or not all) is never rounded to it.
 
-    A share below 0 that is next to nothing reads as one above it does: ``<0.1 %``.
+    A share below 0 that is next to nothing reads as one above it does: ``<0.1 %``. A sum of shares is all of it where
+    only floats keep it from that.
     """
-    if fraction in {0, 1}:
-        return f"{100 * fraction:.0f} %"
+    if fraction == 0 or abs(fraction - 1) < _FLOATS:
+        return f"{100 * round(fraction)} %"
     text = _nonzero(100 * fraction, 1)
     if text == "100.0":
         return ">99.9 %" if fraction < 1 else "100 %"

@@ -25,8 +25,8 @@ FARTHEST = 4
 def confirmed(found: Measured, session: Session, writer: Callable[[str], RunWriter] | None = None) -> Measured:
     """Return the run with more parts measured, which say whether what follows from the others is so.
 
-    They are the whole batches beside each break-even, below it and above it, and at the largest batch the cheapest
-    assignment of layers to host and device, where it has some on either.
+    They are the whole batches beside each break-even, by either kind of memory, below it and above it, and at the
+    largest batch the cheapest assignment of layers to host and device, where it has some on either.
 
     Args:
         found: what was measured; as it is, where it could not be stored.
@@ -58,14 +58,15 @@ def unconfirmed(run: Run) -> Iterator[str]:
 
 
 def _unmet(found: Offload, who: str) -> Iterator[str]:
-    met = _met(found)
-    if met is None:
+    if not found.break_even:
         yield f"nothing to confirm for {who}: {NO_COPIES}"
-        return
-    if met is not (first := found.break_even[0]):
-        yield f"{who}: confirmed in {met.memory} memory, since in {first.memory} memory {first.message}"
-    if met.confirmed is None:
-        yield f"nothing to confirm for {who}: {met.message}{_missing(met)}"
+    memories: dict[str, list[str]] = {}
+    for met in found.break_even:
+        if met.confirmed is None:
+            memories.setdefault(f"{met.message}{_missing(met)}", []).append(met.memory)
+    for why, known in memories.items():
+        where = "" if len(known) == len(found.break_even) else f" in {known[0]} memory"
+        yield f"nothing to confirm for {who}{where}: {why}"
 
 
 def _missing(met: BreakEven) -> str:
@@ -76,12 +77,6 @@ def _missing(met: BreakEven) -> str:
         return f"; more than {FARTHEST} times the largest one"
     near = [each for each in met.left_out if each.batch in beside(met.batch)]
     return "".join(f"; batch {each.batch:,}: {each.why}" for each in near)
-
-
-def _met(found: Offload) -> BreakEven | None:
-    """Return the break-even by the memory that all else is with; where it is not known, by the other one."""
-    known = [each for each in found.break_even if each.verdict != "unknown"]
-    return next(iter(known or found.break_even), None)
 
 
 def _is_far(met: BreakEven) -> bool:
@@ -123,6 +118,10 @@ def _unsplittable(run: Run, found: Offload, at: AtBatch) -> str | None:
         return f"at batch {at.batch:,} all on the host is cheapest"
     if len(names) == len(at.layers):
         return f"at batch {at.batch:,} all on the device is cheapest"
+    if at.in_turn_s("pageable") is None:
+        return (
+            f"at batch {at.batch:,} it is not known what copies from and to pageable memory take, which a split makes"
+        )
     if (host.script is None) != (device.script is None):
         return "one of both devices is real and the other scripted"
     return _split_before(run, _made(run, found, at))
@@ -156,13 +155,16 @@ def _made(run: Run, found: Offload, at: AtBatch) -> Part:
 def _beside(run: Run) -> Iterator[Part]:
     there = {_what(part) for part in run.parts if part.split is None}
     for each in run.offloads:
-        met = _met(each)
-        if met is None or met.batch is None or _is_far(met):
-            continue
-        for part in (_at(series, batch) for batch in beside(met.batch) for series in _series(run, each)):
+        for part in (_at(series, batch) for batch in _near(each) for series in _series(run, each)):
             if _what(part) not in there:
                 there.add(_what(part))
                 yield part
+
+
+def _near(found: Offload) -> list[int]:
+    """Return the batches beside every break-even, each once: mostly they are the same by either kind of memory."""
+    reached = [met.batch for met in found.break_even if met.batch is not None and not _is_far(met)]
+    return sorted({batch for met in reached for batch in beside(met)})
 
 
 def _series(run: Run, found: Offload) -> Iterator[Part]:

@@ -31,7 +31,7 @@ def split(
         here: the network as ``build`` made it, on the device where inputs are and outputs are wanted.
         there: the same network with the same weights, on the other device.
         names: of nodes.
-        copied: how a tensor gets to a device; by default as ``.to`` does it.
+        copied: how a tensor gets to a device; by default as ``.to`` does it, from and to pageable memory.
     """
     from torch import nn
 

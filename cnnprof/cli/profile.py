@@ -114,7 +114,10 @@ def _share(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
 @click.option("--depth", type=click.IntRange(1), metavar="N", help="Add up blocks below this level of names.")
 @click.option("--columns", callback=names, metavar="A,B,...", help="The columns to show.")
 @click.option("--sort", metavar="COLUMN", help="Sort by a column, largest first.")
-@click.option("--top", type=click.IntRange(1), metavar="N", help="Show the first N lines, add up the layers left out.")
+@click.option(
+    "--top", type=click.IntRange(1), metavar="N",
+    help="Show the first N lines, add up the layers left out; of layers on two devices the N that gain most.",
+)  # fmt: skip
 @click.option("-f", "--format", "chosen", type=click.Choice(list(FORMATS)), help="How to print.")
 @click.option("-o", "--output", "outputs", multiple=True, metavar="FILE", help="Write to FILE, format by its suffix.")
 @click.option("--quiet", is_flag=True, help="No progress, no names of files or runs.")

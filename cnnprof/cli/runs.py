@@ -120,7 +120,10 @@ def _deliver(table: Table, chosen: str | None, outputs: Sequence[str], *, quiet:
 @click.option("--depth", type=click.IntRange(1), metavar="N", help="Add up blocks below this level of names.")
 @click.option("--columns", callback=names, metavar="A,B,...", help="The columns to show.")
 @click.option("--sort", metavar="COLUMN", help="Sort by a column, largest first.")
-@click.option("--top", type=click.IntRange(1), metavar="N", help="Show the first N lines, add up the layers left out.")
+@click.option(
+    "--top", type=click.IntRange(1), metavar="N",
+    help="Show the first N lines, add up the layers left out; of layers on two devices the N that gain most.",
+)  # fmt: skip
 @FORMAT
 @OUTPUT
 @QUIET

@@ -19,8 +19,12 @@ from typing import Any, NamedTuple
 
 from cnnprof.devices.base import failed_device, lost_device
 from cnnprof.devices.fake_script import Script
+from cnnprof.errors import WorkerError
 
 _MEMORIES = ("pinned", "pageable")
+SHORTEST_NS = 1_000
+"""Of a forward. Warming up takes tenths of a second by the clock of the device, which are as many forwards as fit: of
+13 ns they are 15 million, and take minutes of whoever waits."""
 _BATCHES = 10
 """That are copied and computed at once."""
 
@@ -30,6 +34,16 @@ class Moved(NamedTuple):
 
     weights: int = 0
     inputs: int = 0
+
+
+def too_short(forward_ns: int) -> WorkerError:
+    """Return the error for a script that no device is like, and that would be measured for minutes."""
+    return WorkerError(
+        f"a forward takes {forward_ns:,} ns by the script of this fake device, and no device takes less than "
+        f"{SHORTEST_NS:,}",
+        hint="more layer_ns, gap_ns or hidden_ns in the script, or a larger batch",
+        code="bad-script",
+    )
 
 
 def missing(_python: str) -> tuple[str, str] | None:
@@ -47,9 +61,13 @@ def subject(_network: object, request: dict[str, Any]) -> FakeSubject:
     if request["split"] is not None:
         from cnnprof.devices.fake_split import SplitSubject
 
-        return SplitSubject(script, request["rows"], request["peak_bytes"], request["split"])
-    moved = Moved(request["weights_bytes"], request["input_bytes"])
-    return FakeSubject(script, request["rows"], request["peak_bytes"], trains=request["trains"], moved=moved)
+        made: FakeSubject = SplitSubject(script, request["rows"], request["peak_bytes"], request["split"])
+    else:
+        moved = Moved(request["weights_bytes"], request["input_bytes"])
+        made = FakeSubject(script, request["rows"], request["peak_bytes"], trains=request["trains"], moved=moved)
+    if (forward_ns := made.forward_ns()) < SHORTEST_NS:
+        raise too_short(forward_ns)
+    return made
 
 
 class FakeSubject:
@@ -81,6 +99,10 @@ class FakeSubject:
         script = self._script
         work = max(macs / script.macs_per_ns, moved / script.bytes_per_ns)
         return script.layer_ns + round(work) + script.planted_ns.get(name, 0)
+
+    def forward_ns(self) -> int:
+        """Return what a forward without marks takes, where nothing makes it longer."""
+        return sum(self._intervals(1.0, "E")) + self._script.hidden_ns
 
     def now_ns(self) -> int:
         return self._clock_ns
@@ -122,7 +144,7 @@ class FakeSubject:
         if kind in ("L", "Q"):
             found["marks_ns"] = marks
         if script.launch_ns:
-            found["device_ns"] = sum(phases) - marks[-1]  # the host learns of the end a gap later
+            found["device_ns"] = max(1, sum(phases) - marks[-1])  # the host learns of the end a gap later
         elif kind == "L":
             found["marks_cpu_ns"] = [marks[0], marks[1] - stolen, *marks[2:]]
         return found

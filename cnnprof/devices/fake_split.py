@@ -1,4 +1,7 @@
-"""A network split over a fake host and a fake device: the script of each for its own layers, and what crosses."""
+"""A network split over a fake host and a fake device: the script of each for its own layers, and what crosses.
+
+What crosses is in pageable memory, as torch makes what layers return, and as a real split copies it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ class SplitSubject(FakeSubject):
             for one in FakeSubject(script, [row], 0, trains=False).layers_ns
         ]
         gaps = [*(script.gap_ns for script in sides), host.gap_ns]
-        copies = [self.copy_ns(size, "pinned") for _, size in split["copies"]]
+        copies = [self.copy_ns(size, "pageable") for _, size in split["copies"]]
         self.layers, self.marks, self.passes = (), (), ("E",)
         self._times = [*layers, *gaps, *copies]
 

@@ -42,12 +42,18 @@ def unqueued(digest: Digest) -> Doubt | None:
 
 
 def host_bound(digest: Digest) -> Doubt | None:
-    """Doubt times that say more about the host than about the device."""
+    """Doubt times that say more about the host than about the device; or that they do, where a replay gains nothing."""
     share = digest.profile.host_bound
     if share is None or share <= HOST_BOUND:
         return None
-    message = f"for {percent(share)} of the forward the device waits for its host: a faster device would change little"
     gain = digest.profile.graph_gain
+    if gain is not None and gain <= 1 + HOST_BOUND:
+        message = (
+            f"queued ahead (pass Q), layers take {percent(share)} of the forward less than it does, yet a replay, "
+            f"which no host launches (pass G), is only {gain:.2f} times as fast: clocks differ, or the replay waits too"
+        )
+        return Doubt(code="not-queued", message=message, hint=longer(digest))
+    message = f"for {percent(share)} of the forward the device waits for its host: a faster device would change little"
     ways = [larger_batch(digest)]
     if gain is not None and gain > 1 + HOST_BOUND:
         ways.append(f"or replay a graph of the forward, here {gain:.2f} times as fast (pass G)")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from cnnprof.measure.protocol import MOST_FORWARDS
+from cnnprof.measure.protocol import FEWEST_CLEAN, MOST_FORWARDS, WARM_UP_SHARE
 from cnnprof.measure.samples import Samples
 from cnnprof.model.profile import Profile
 from cnnprof.model.run import Part, Pass
@@ -51,7 +52,16 @@ def longer(digest: Digest) -> str:
     """Return how to measure for longer than was asked for."""
     if any(found.taken >= MOST_FORWARDS for _, found in digest.measured):
         return "a quieter machine: no more forwards than these are taken, whatever the budget"
-    return "a larger --budget" if digest.budget_s is None else f"--budget {2 * digest.budget_s:g}s"
+    if digest.budget_s is None:
+        return "a larger --budget"
+    return f"--budget {max(2 * digest.budget_s, _needed_s(digest)):g}s"
+
+
+def _needed_s(digest: Digest) -> float:
+    """Return the time for the fewest forwards of every pass, warm-up included, in tens of seconds."""
+    whole = digest.profile.whole
+    forwards = FEWEST_CLEAN * len(digest.measured) / (1 - WARM_UP_SHARE)
+    return 0.0 if whole is None else 10 * math.ceil(forwards * whole.median_s / 10)
 
 
 def larger_batch(digest: Digest) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from cnnprof.measure import accelerator_doubts as accelerator
 from cnnprof.measure.digest import OFTEN, OPEN, Digest, larger_batch, longer, many, percent
 from cnnprof.measure.protocol import FEWEST_CLEAN, MOST_FORWARDS
-from cnnprof.measure.samples import Samples
+from cnnprof.measure.samples import ENOUGH, Samples
 from cnnprof.measure.statistics import median
 from cnnprof.model.profile import Doubt, Estimate, LayerTime, Ledger
 
@@ -70,9 +70,11 @@ def _dirty(digest: Digest) -> Doubt | None:
         return None
     who = f"something else ran during {dirty} of {many(taken, 'forward')}{_others(of)}"
     quiet = "end other programs, or measure on CPUs of its own: taskset -c 0 cnnprof profile …"
-    if any(not each.clean for each in of):
-        names = " and ".join(name for name, each in digest.measured if not each.clean)
-        message = f"{who}, and none of pass {names} was undisturbed: times are too long by an unknown part"
+    if any(each.poor for each in of):
+        names = " and ".join(name for name, each in digest.measured if each.poor)
+        few = "none" if not any(each.clean for each in of if each.poor) else f"fewer than {ENOUGH}"
+        long = "all are used, and times are too long by an unknown part"
+        message = f"{who}, and {few} of pass {names} were undisturbed: {long}"
         return Doubt(code="all-dirty", message=message, hint=quiet)
     if dirty <= OFTEN * taken:
         return None
@@ -178,7 +180,7 @@ def _wide(digest: Digest) -> Doubt | None:
 def _not_steady(digest: Digest) -> Doubt | None:
     if digest.part.steady is not False:
         return None
-    message = "times still changed when warm-up had to end: the first ones are too long"
+    message = "warm-up had to end before times were seen to stay alike: the first ones may be too long"
     return Doubt(code="not-steady", message=message, hint=longer(digest))
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cnnprof.measure.dirt import dirty
-from cnnprof.model.run import Forward, Part, Pass
+from cnnprof.measure.protocol import ASIDE
+from cnnprof.model.run import PASSES, Forward, Part, Pass
+
+ENOUGH = 6
+"""Of fewer there is no 95 % interval, and one or two are those that a busy machine let through."""
 
 
 class Samples(NamedTuple):
@@ -19,11 +23,18 @@ class Samples(NamedTuple):
     """Whether anything told which are dirty."""
     unqueued: int = 0
     """Forwards of pass Q that began before all of them was queued: never used."""
+    mixed: bool = False
+    """Whether disturbed forwards are used too."""
 
     @property
     def used(self) -> tuple[Forward, ...]:
-        """What statistics are made of: the clean ones, or all where none is clean."""
-        return self.clean or self.dirty
+        """What statistics are made of: the clean forwards; all of them where a pass has too few."""
+        return self.clean + self.dirty if self.mixed else self.clean
+
+    @property
+    def poor(self) -> bool:
+        """Whether the disturbed forwards leave too few others."""
+        return bool(self.dirty) and len(self.clean) < ENOUGH
 
     @property
     def taken(self) -> int:
@@ -31,7 +42,23 @@ class Samples(NamedTuple):
         return len(self.clean) + len(self.dirty)
 
 
+def all_samples(part: Part) -> dict[Pass, Samples]:
+    """Return the forwards of every pass.
+
+    Passes whose times are taken from each other are made of the same kind of forwards: where disturbed ones leave too
+    few of one of them, those of all are used. What the ledger does not need decides for itself alone.
+    """
+    found = {kind: _sorted(part, kind) for kind in PASSES}
+    mixed = any(each.poor for kind, each in found.items() if kind not in ASIDE)
+    return {kind: each._replace(mixed=mixed or each.poor) for kind, each in found.items()}
+
+
 def samples(part: Part, kind: Pass) -> Samples:
+    """Return the forwards of one pass."""
+    return all_samples(part)[kind]
+
+
+def _sorted(part: Part, kind: Pass) -> Samples:
     """Return the forwards of a pass, sorted by whether something disturbed them."""
     found = [each for each in part.forwards if each.kind == kind and not each.warm_up]
     queued = [each for each in found if kind != "Q" or each.marks_ns]

@@ -15,11 +15,11 @@ from cnnprof.measure.digest import Digest
 from cnnprof.measure.doubts import doubts
 from cnnprof.measure.estimates import NS, estimate
 from cnnprof.measure.ledger import exact, ledger, queue_cost_ns
-from cnnprof.measure.samples import Samples, samples
+from cnnprof.measure.samples import Samples, all_samples
 from cnnprof.measure.statistics import median
 from cnnprof.model.plain import replace
 from cnnprof.model.profile import Estimate, LayerTime, Profile
-from cnnprof.model.run import PASSES, Attribution, Part, Pass, Run, Temperature
+from cnnprof.model.run import Attribution, Part, Pass, Run, Temperature
 
 RESOLVED = 5
 """A time of fewer times the cost of its marks is below resolution: the cost itself is known to some ten percent."""
@@ -39,7 +39,7 @@ def summarise(part: Part, *, budget_s: float | None = None, interval: float = IN
         budget_s: seconds that it was given, so that a doubt can say what else to ask for.
         interval: half width of the interval of the median, as a part of it, that was asked for.
     """
-    passes = {kind: samples(part, kind) for kind in PASSES}
+    passes = all_samples(part)
     ends, marked, queued = passes["E"], passes["L"], passes["Q"]
     threads = part.environment.get("threads")
     layers = _layers(part, marked, queued, cpu=threads == 1)

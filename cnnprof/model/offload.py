@@ -124,6 +124,11 @@ class LayerOffload(Plain, frozen=True, kw_only=True):
         known = [each for each in parts if each is not None]
         return sum(known) if len(known) == len(parts) else None
 
+    @property
+    def gain_s(self) -> float | None:
+        """What is gained with the layer alone on the device; below 0, lost."""
+        return None if self.host_s is None or self.alone_s is None else self.host_s - self.alone_s
+
 
 class Cut(Plain, frozen=True, kw_only=True):
     """The best run of successive layers of a chain on the device, the others on the host."""
@@ -138,18 +143,23 @@ class Cut(Plain, frozen=True, kw_only=True):
 
 
 class SplitCheck(Plain, frozen=True, kw_only=True):
-    """The cheapest assignment, run: pass E, which begins and ends on the host, with its copies and the glue."""
+    """The cheapest assignment, run: pass E, which begins and ends on the host, with its copies and the glue.
+
+    What crosses is in pageable memory, and so it is compared with all on the device, copied from and to such memory.
+    """
 
     time_s: float
     host_s: float
     """All on the host, pass E."""
-    device_s: float
-    """All on the device, pass E, with the copies there and back."""
+    device_s: float | None
+    """All on the device, pass E, with the copies there and back in pageable memory; None: not known."""
+    pinned_s: float | None = None
+    """The same in pinned memory, which only inputs and outputs can be in: another way to run all on the device."""
 
     @property
-    def confirmed(self) -> bool:
-        """Whether splitting takes less than either, as it should."""
-        return self.time_s < min(self.host_s, self.device_s)
+    def confirmed(self) -> bool | None:
+        """Whether splitting takes less than either, as it should; None where one is not known."""
+        return None if self.device_s is None else self.time_s < min(self.host_s, self.device_s)
 
 
 class Placement(Plain, frozen=True, kw_only=True):
@@ -158,6 +168,7 @@ class Placement(Plain, frozen=True, kw_only=True):
     method: Literal["chain", "graph"]
     """By dynamic programming on a chain, by a minimum cut on a graph."""
     memory: Memory
+    """What lies on the host does so in this: pageable, in which torch makes tensors, if that was measured."""
     time_s: float
     copies_s: float
     """Of these, copies."""
@@ -205,6 +216,10 @@ class AtBatch(Plain, frozen=True, kw_only=True):
     placement: Placement | None = None
     unplaced: str | None = None
     """Why there is no placement."""
+
+    def in_turn_s(self, memory: Memory) -> float | None:
+        """Return G + H2D + D2H by one kind of memory, inputs as they are; None where that is not known."""
+        return next((route.ways[0].serial_s for route in self.routes if route.memory == memory and route.ways), None)
 
 
 class Line(Plain, frozen=True, kw_only=True):
@@ -287,6 +302,17 @@ class BreakEven(Plain, frozen=True, kw_only=True):
         return True if len(self.checks) > 1 else None
 
 
+class Disturbed(Plain, frozen=True, kw_only=True):
+    """A part that enters a comparison although something speaks against its times."""
+
+    device: str
+    batch: int
+    code: str
+    """Of the doubt."""
+    times: Literal["whole", "layers"]
+    """Which of its times: of whole forwards, which say whether the device pays, or of layers, for placements."""
+
+
 class Offload(Plain, frozen=True, kw_only=True):
     """One network, on a host and on one other device, at every batch that both were measured at."""
 
@@ -298,3 +324,4 @@ class Offload(Plain, frozen=True, kw_only=True):
     device: str
     batches: tuple[AtBatch, ...]
     break_even: tuple[BreakEven, ...] = ()
+    disturbed: tuple[Disturbed, ...] = ()

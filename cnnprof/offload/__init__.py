@@ -10,6 +10,7 @@ from cnnprof.model.plain import replace
 from cnnprof.model.profile import LayerTime, Profile
 from cnnprof.model.run import Part
 from cnnprof.offload.break_even import break_evens
+from cnnprof.offload.disturbed import disturbed
 from cnnprof.offload.fit import NO_COPIES, Link, unmeasured
 from cnnprof.offload.pairs import Measured, Pair, grouped, split_beside
 from cnnprof.offload.pays import Between, at_batch, between, launch_gap
@@ -40,6 +41,7 @@ def _offload(pairs: Sequence[Pair], everything: Sequence[Measured]) -> Offload:
         device=device.setting.device,
         batches=tuple(_run(_placed(each), each, everything) for each in found),
         break_even=break_evens(found),
+        disturbed=disturbed(found),
     )
 
 
@@ -63,10 +65,11 @@ def _run(batch: AtBatch, found: Between, everything: Sequence[Measured]) -> AtBa
     """Return a batch with what its cheapest assignment took, if that was run."""
     placement = batch.placement
     ran = None if placement is None else split_beside(everything, found.pair, placement.on_device)
-    ways = batch.routes[0].ways if batch.routes else ()
-    if placement is None or ran is None or ran.profile.whole is None or batch.host_s is None or not ways:
+    if placement is None or ran is None or ran.profile.whole is None or batch.host_s is None:
         return batch
-    check = SplitCheck(time_s=ran.profile.whole.median_s, host_s=batch.host_s, device_s=ways[0].serial_s)
+    pageable_s, pinned_s = batch.in_turn_s("pageable"), batch.in_turn_s("pinned")
+    time_s = ran.profile.whole.median_s
+    check = SplitCheck(time_s=time_s, host_s=batch.host_s, device_s=pageable_s, pinned_s=pinned_s)
     return replace(batch, placement=replace(placement, run=check))
 
 

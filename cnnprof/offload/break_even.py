@@ -27,6 +27,8 @@ MISS = 0.05
 off by such a share at b*, b* is by that of C(b*) ÷ (c1 − g1 − x1), which is no less than the same share of b*."""
 _TAIL = 0.025
 """On either side of a 95 % interval."""
+_SHOWN = 0.005
+"""Of b*, which is told to a hundredth."""
 _WHOLE = 1e-9
 """Of b*: what is nearer to a whole number is that number, and beside it only by rounding."""
 
@@ -103,8 +105,10 @@ def break_even(found: Sequence[Point], left_out: Sequence[LeftOut], memory: Memo
         memory=memory, verdict=verdict, batch=batch, low=low, high=high, batches=tuple(each.batch for each in fitted),
         left_out=tuple(left_out), host=lines.host, device=lines.device, copies=lines.copies, message="",
     )  # fmt: skip
-    met = replace(met, message=said(met, lines), checks=_checks(met, found))
-    return replace(met, doubt=_doubt(met, fitted, command))
+    met = replace(met, checks=_checks(met, found))
+    near = "" if met.batch is None else _near(met, met.batch, found)
+    message = said(met, lines, near) if all(each.agrees for each in met.checks) else _refuted(met, found, near)
+    return replace(met, message=message, doubt=_doubt(met, fitted, command))
 
 
 def _too_few(fitted: Sequence[Point], left_out: Sequence[LeftOut], memory: Memory, command: Command) -> BreakEven:
@@ -177,12 +181,13 @@ def beside(batch: float) -> tuple[int, int]:
 def _checks(met: BreakEven, found: Sequence[Point]) -> tuple[Check, ...]:
     """Return what was measured right beside it, to confirm it or anyway; and every batch that says otherwise."""
     near = () if met.batch is None else beside(met.batch)
-    checks = [
-        Check(batch=each.batch, host_s=host, device_s=device + copies, expected=_expected(met, each.batch))
-        for each in found
-        for host, device, copies in [each.times()]
-    ]
+    checks = (_check(met, each) for each in found)
     return tuple(each for each in checks if each.batch in near or not each.agrees)
+
+
+def _check(met: BreakEven, point: Point) -> Check:
+    host, device, copies = point.times()
+    return Check(batch=point.batch, host_s=host, device_s=device + copies, expected=_expected(met, point.batch))
 
 
 def _expected(met: BreakEven, batch: int) -> bool:
@@ -194,22 +199,53 @@ def _expected(met: BreakEven, batch: int) -> bool:
 # In words
 
 
-def said(met: BreakEven, lines: Lines) -> str:
+def said(met: BreakEven, lines: Lines, near: str) -> str:
     """Return in words from which batch on the device pays, copies one after the other."""
     if met.batch is None:
         return "it pays at every batch" if met.verdict == "always" else _never(lines)
     below, above = math.ceil(met.batch) - 1, math.floor(met.batch) + 1
     side = f"from batch {above:,} on" if met.verdict == "from" else f"up to batch {below:,}"
-    return f"it pays {side}: {_near(met)}"
+    return f"it pays {side}: {near}"
 
 
-def _near(met: BreakEven) -> str:
-    batch, low = met.batch or 0.0, met.low or 0.0
+def _refuted(met: BreakEven, found: Sequence[Point], near: str) -> str:
+    """Return in words where the device was seen to pay and where not, and what the lines say against that."""
+    checks = [check for check in (_check(met, each) for each in found) if not check.even]
+    gains, loses = (_batches(each.batch for each in checks if each.pays == pays) for pays in (True, False))
+    seen = (
+        f"it pays at batch {gains}" + (f" and does not at {loses}" if loses else "")
+        if gains
+        else f"it does not pay at batch {loses}"
+    )
+    every = "it pays at every batch" if met.verdict == "always" else "it never pays"
+    return f"measured, {seen}; the lines do not fit that: by them {every if met.batch is None else near}"
+
+
+def _batches(found: Iterable[int]) -> str:
+    *others, last = [f"{each:,}" for each in found] or [""]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _near(met: BreakEven, batch: float, found: Sequence[Point]) -> str:
+    """Return in words where b* is, and how surely as far as samples of the same batches say."""
+    low = met.low or 0.0
     end = "no end" if met.high is None else f"{met.high:,.2f}"
+    of = ", of sampling noise alone" if _is_missed_by_more(met, found) else ""
     beyond = ""
     if not met.batches[0] <= batch <= met.batches[-1]:
         beyond = f"; beyond the batches that the lines go through, {met.batches[0]:,} to {met.batches[-1]:,}"
-    return f"both take as long at {batch:,.2f} (95 %: {low:,.2f} to {end}){beyond}"
+    return f"both take as long at {batch:,.2f} (95 %{of}: {low:,.2f} to {end}){beyond}"
+
+
+def _is_missed_by_more(met: BreakEven, found: Sequence[Point]) -> bool:
+    """Return whether lines miss a batch by more than the interval is wide, and by so much that it shows in b*.
+
+    Where a line is off by a share, b* is by the same share of itself or more.
+    """
+    if met.batch is None or met.low is None or met.high is None:
+        return False
+    missed = met.batch * max(each[0] for point in found for each in _missed(met, point))
+    return missed > max((met.high - met.low) / 2, _SHOWN)
 
 
 def _never(lines: Lines) -> str:

@@ -33,8 +33,8 @@ class Between(NamedTuple):
 
     @property
     def link(self) -> Link | None:
-        """What is used where only one is: pinned memory if it was measured."""
-        return self.links[0] if self.links else None
+        """What carries tensors between layers: pageable memory, in which torch makes them, if it was measured."""
+        return self.links[-1] if self.links else None
 
     @property
     def layered(self) -> bool:

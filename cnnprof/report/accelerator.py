@@ -50,7 +50,7 @@ _TELEMETRY = (
 )  # fmt: skip
 
 
-def waits(profile: Profile) -> Iterator[str]:
+def waits(part: Part, profile: Profile) -> Iterator[str]:
     """Yield how long an accelerator waits for its host, and what a graph would change; nothing of a CPU."""
     if profile.host_bound is not None and profile.device_whole is not None:
         yield (
@@ -62,6 +62,8 @@ def waits(profile: Profile) -> Iterator[str]:
             f"a graph of the forward takes {duration(profile.graph.median_s)} (pass G), and no host launches its "
             f"layers: {ratio(profile.graph_gain)} times as fast"
         )
+    if profile.graph is None and (reason := part.environment.get("no_graph")) is not None:
+        yield f"no graph of the forward was replayed (pass G): {reason}"
     if profile.flushed is not None and profile.flush_factor is not None:
         yield (
             f"right after its cache was overwritten a forward takes {duration(profile.flushed.median_s)} (pass F): "

@@ -109,6 +109,8 @@ class Table(NamedTuple):
     """Sums, below a rule. The last one is the total of everything."""
     rest: Line | None = None
     """What ``--top`` left out, added up, so that the column still adds up to its total."""
+    left: tuple[Line, ...] = ()
+    """Further lines, which people are not shown; a note says how many. CSV has them."""
     notes: tuple[str, ...] = ()
     """Sentences; they may hold names from the network, so a renderer escapes them like any cell."""
     definitions: tuple[tuple[str, str], ...] = ()

@@ -62,7 +62,7 @@ def _below(table: Table) -> Iterable[tuple[str, list[int | float | str]]]:
     for name, meaning in table.definitions:
         yield "definition", [to_ascii(name), to_ascii(meaning)]
     yield "columns", [column.id for column in table.columns]
-    for kind, found in (("line", table.lines), ("total", table.totals)):
+    for kind, found in (("line", (*table.lines, *table.left)), ("total", table.totals)):
         for line in found:
             yield kind, [_cell(*each, terminal=True) for each in _pairs(table, line)]
     for note in table.notes:

@@ -6,12 +6,15 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from cnnprof.report.base import Column, Line, Names, Table, Value
-from cnnprof.report.describe import definitions, many
-from cnnprof.units import count, duration, percent, ratio
+from cnnprof.model.offload import TICK_S
+from cnnprof.report.base import Column, Line, Table
+from cnnprof.report.describe import definitions
+from cnnprof.report.offload_words import largest, resting, title, yes
+from cnnprof.report.placement import layer_table, placement_table
+from cnnprof.units import duration, percent
 
 if TYPE_CHECKING:
-    from cnnprof.model.offload import AtBatch, BreakEven, Check, CopyFit, LayerOffload, Offload, Placement, Route, Way
+    from cnnprof.model.offload import AtBatch, BreakEven, Check, CopyFit, Offload, Route, Way
     from cnnprof.model.offload import Line as Fitted
 
 SENTENCE = "the GPU is useful only if computation time exceeds loading time"
@@ -63,24 +66,6 @@ _LINES = (
     Column("smallest_batch", "from", "count", "the smallest batch that the line goes through", "samples", rank=7),
     Column("largest_batch", "to", "count", "the largest one", "samples", rank=8),
 )  # fmt: skip
-_LAYERS = (
-    Column("name", "layer", "text", rank=0),
-    Column("host_s", "host", "time", "time in the network on the host: C", "seconds", "sum", 1),
-    Column("device_s", "device", "time", "the device's own time, of pass Q where there is one", "seconds", "sum", 2),
-    Column("launch_s", "launch gap", "time", "what the device waits for the host besides", "seconds", "sum", 6),
-    Column("to_device_s", "to device", "time", "copying what it reads there", "seconds", rank=3),
-    Column("to_host_s", "to host", "time", "copying what it makes back", "seconds", rank=4),
-    Column("pays", "pays alone", "text", "whether device + launch gap + both copies is less than the host", rank=5),
-)  # fmt: skip
-_PLACEMENTS = (
-    Column("batch", "batch", "count", "samples per forward", "samples", rank=0),
-    Column("assignment", "assignment", "text", "cheapest: of all there are; runner-up: the cheapest that differs; best "
-        "cut: the best run of successive layers on the device", rank=1),
-    Column("time_s", "time", "time", "of all layers and copies, without what is between layers", "seconds", rank=2),
-    Column("speedup", "× cheapest", "ratio", "how many times as long as the cheapest", rank=4),
-    Column("device_layers", "on the device", "count", "layers on the device", "layers", rank=3),
-    Column("where", "which", "text", "the layers on the device, in their order", rank=5),
-)  # fmt: skip
 _FITS = (
     Column("memory", "memory", "text", "of the host", rank=0),
     Column("direction", "copy", "text", "h2d: to the device; d2h: to the host", rank=1),
@@ -96,8 +81,13 @@ _FITS = (
 )  # fmt: skip
 
 
-def offload_tables(found: Offload) -> Iterator[Table]:
-    """Yield the tables of one network on a host and on one other device."""
+def offload_tables(found: Offload, top: int | None = None) -> Iterator[Table]:
+    """Yield the tables of one network on a host and on one other device.
+
+    Args:
+        found: what follows of both.
+        top: how many layers people are shown, those that gain most; None: all.
+    """
     yield _batches(found)
     if found.break_even:
         yield _break_even(found)
@@ -105,25 +95,10 @@ def offload_tables(found: Offload) -> Iterator[Table]:
         yield _through(found)
     layered = [each for each in found.batches if each.layers]
     if layered:
-        yield _layers(found, _largest(layered))
-        yield _placements(found, layered)
+        yield layer_table(found, layered, top)
+        yield placement_table(found, layered)
     if any(each.fits for each in found.batches):
         yield _fits(found)
-
-
-def _title(found: Offload) -> str:
-    step = ", a training step" if found.mode == "training" else ""
-    return f"{found.model}, {found.dtype}{step}: {found.device} beside {found.host}"
-
-
-def _largest(batches: Sequence[AtBatch]) -> AtBatch:
-    """Return the largest batch that somebody asked for and that was measured on both; without one, the largest."""
-    asked = [each for each in batches if not each.confirms] or batches
-    return ([each for each in asked if None not in (each.host_s, each.device_s)] or asked)[-1]
-
-
-def _yes(value: bool | None) -> Value:  # noqa: FBT001 a value, no option
-    return None if value is None else "yes" if value else "no"
 
 
 # Batches
@@ -133,10 +108,10 @@ def _batches(found: Offload) -> Table:
     lines = [line for each in found.batches for line in _lines(each)]
     return Table(
         id="offload",
-        title=_title(found),
+        title=title(found),
         columns=_BATCHES,
         lines=tuple(lines),
-        notes=tuple(_notes(found)),
+        notes=(*_notes(found), *resting(found, "whole", {each.batch for each in found.batches})),
         definitions=definitions(_BATCHES),
     )
 
@@ -153,7 +128,7 @@ def _line(batch: AtBatch, route: Route, way: Way) -> Line:
     load = batch.load
     return Line((
         batch.batch, route.memory, way.input, batch.host_s, batch.device_s, way.to_device_s, way.to_host_s,
-        way.serial_s, way.overlapped_s, way.load_ratio, _yes(way.pays), _yes(way.pays_overlapped),
+        way.serial_s, way.overlapped_s, way.load_ratio, yes(way.pays), yes(way.pays_overlapped),
         None if load is None or len(load.unknown) == _NAMED else load.known_s, way.load_batches,
     ))  # fmt: skip
 
@@ -161,7 +136,7 @@ def _line(batch: AtBatch, route: Route, way: Way) -> Line:
 def _notes(found: Offload) -> Iterator[str]:
     said = [(each, route) for each in found.batches for route in each.routes[:1] if route.message is not None]
     if said:
-        yield f'"{SENTENCE}", in {said[0][1].memory} memory, which all below is with:'
+        yield f'"{SENTENCE}", in {said[0][1].memory} memory:'
         yield from (f"batch {each.batch:,}: {route.message}" for each, route in said)
     elif not any(each.routes for each in found.batches):
         yield f"no copy on {found.device} was measured, or none arrived: whether it pays with copies is not known"
@@ -182,17 +157,23 @@ def _notes(found: Offload) -> Iterator[str]:
 def _break_even(found: Offload) -> Table:
     return Table(
         id="break_even",
-        title=f"{_title(found)}, break-even batch",
+        title=f"{title(found)}, break-even batch",
         columns=_BREAK_EVEN,
         lines=tuple(map(_met, found.break_even)),
-        notes=tuple(note for each in found.break_even for note in _met_notes(each)),
+        notes=(*(note for each in found.break_even for note in _met_notes(each)), *_verdict_rests(found)),
         definitions=definitions(_BREAK_EVEN),
     )
 
 
+def _verdict_rests(found: Offload) -> Iterator[str]:
+    """Yield which batches are disturbed of those that lines go through or that confirm them."""
+    entered = {batch for met in found.break_even for batch in (*met.batches, *(each.batch for each in met.checks))}
+    yield from resting(found, "whole", entered)
+
+
 def _met(found: BreakEven) -> Line:
     verdict = "?" if found.verdict == "unknown" else found.verdict
-    return Line((found.memory, verdict, found.batch, found.low, found.high, _yes(found.confirmed)))
+    return Line((found.memory, verdict, found.batch, found.low, found.high, yes(found.confirmed)))
 
 
 def _met_notes(found: BreakEven) -> Iterator[str]:
@@ -220,12 +201,22 @@ def _through(found: Offload) -> Table:
     two = any(len(each.batches) == _TWO for each in met)
     return Table(
         id="break_even_lines",
-        title=f"{_title(found)}, lines of the break-even: T(batch) = base + per sample · batch",
+        title=f"{title(found)}, lines of the break-even: T(batch) = base + per sample · batch",
         columns=_LINES,
         lines=tuple(_straight(met)),
-        notes=(_NO_FIT,) if two else (),
+        notes=(*_below_nothing(met), *((_NO_FIT,) if two else ())),
         definitions=definitions(_LINES),
     )
+
+
+def _below_nothing(met: Sequence[BreakEven]) -> Iterator[str]:
+    """Yield which lines begin below nothing, each once."""
+    lines = ((name, getattr(each, name)) for name in ("host", "device", "copies") for each in met)
+    for name, line in dict.fromkeys((name, line.base_s) for name, line in lines if line.base_s <= -TICK_S):
+        yield (
+            f"{name}: {duration(line)} at batch 0 is less than nothing, which no device can take: its times are not of "
+            "one line, because they bend, or because something disturbed one batch more than another"
+        )
 
 
 def _straight(met: Sequence[BreakEven]) -> Iterator[Line]:
@@ -239,125 +230,15 @@ def _straight(met: Sequence[BreakEven]) -> Iterator[Line]:
             yield Line((name, ", ".join(memories), line.base_s, line.per_sample_s, *fit, first, last))
 
 
-# Layers
-
-
-def _layers(found: Offload, batch: AtBatch) -> Table:
-    lines = tuple(map(_layer, batch.layers))
-    columns = _LAYERS if any(each.launch_s is not None for each in batch.layers) else _without(_LAYERS, "launch_s")
-    if columns is not _LAYERS:
-        lines = tuple(line._replace(cells=(*line.cells[:3], *line.cells[4:])) for line in lines)
-    pays = [each.name for each in batch.layers if each.pays]
-    others = [f"{each.batch:,}" for each in found.batches if each.layers and each is not batch]
-    known = sum(each.pays is not None for each in batch.layers)
-    unknown = "" if known == len(batch.layers) else f", of {len(batch.layers) - known} it is not known"
-    notes = [f"alone on the device {many(len(pays), 'layer')} of {len(batch.layers)} would pay{unknown}{_listed(pays)}"]
-    if others:
-        notes.append(f"the largest batch; JSON has the layers at batch {', '.join(others)} too")
-    return Table(
-        id="offload_layers",
-        title=f"{_title(found)}, each layer alone on the device, batch {batch.batch:,}",
-        columns=columns,
-        lines=lines,
-        notes=tuple(notes),
-        definitions=definitions(columns),
-    )
-
-
-def _without(columns: Sequence[Column], name: str) -> tuple[Column, ...]:
-    return tuple(each for each in columns if each.id != name)
-
-
-def _layer(each: LayerOffload) -> Line:
-    return Line((
-        each.name, each.host_s, each.device_s, each.launch_s, each.to_device_s, each.to_host_s, _yes(each.pays),
-    ))  # fmt: skip
-
-
-def _listed(names: Sequence[str]) -> str:
-    if not names:
-        return ""
-    return f": {', '.join(names[:_NAMED])}{', …' if len(names) > _NAMED else ''}"
-
-
-# Placement
-
-
-def _placements(found: Offload, batches: Sequence[AtBatch]) -> Table:
-    lines = [line for each in batches if each.placement is not None for line in _placed(each, each.placement)]
-    return Table(
-        id="placement",
-        title=f"{_title(found)}, who should compute what",
-        columns=_PLACEMENTS,
-        lines=tuple(lines),
-        notes=tuple(note for each in batches for note in _placed_notes(each)),
-        definitions=definitions(_PLACEMENTS),
-    )
-
-
-def _placed(batch: AtBatch, found: Placement) -> Iterator[Line]:
-    names = tuple(each.name for each in batch.layers)
-    for title, time, there in (
-        ("cheapest", found.time_s, found.on_device),
-        ("runner-up", found.runner_up_s, found.runner_up_on_device),
-        ("all on the host", found.all_host_s, ()),
-        ("all on the device", found.all_device_s, names),
-    ):
-        yield Line((batch.batch, title, time, time / found.time_s, len(there), Names(tuple(there), runs(names, there))))
-    if (cut := found.cut) is not None:
-        begin = names.index(cut.first)
-        there = names[begin : begin + cut.layers]
-        which = Names(there, runs(names, there))
-        yield Line((batch.batch, "best cut", cut.time_s, cut.time_s / found.time_s, cut.layers, which))
-
-
-def runs(names: Sequence[str], chosen: Sequence[str]) -> str:
-    """Return which of the names are chosen, a run of successive ones by its first and last."""
-    wanted = set(chosen)
-    found = [list(run) for there, run in groupby(names, lambda name: name in wanted) if there]
-    return ", ".join(run[0] if len(run) == 1 else f"{run[0]} … {run[-1]}" for run in found) or "none"
-
-
-def _placed_notes(batch: AtBatch) -> Iterator[str]:
-    found = batch.placement
-    if found is None:
-        yield f"batch {batch.batch:,}: no placement: {batch.unplaced}"
-        return
-    yield f"batch {batch.batch:,}: {_best(found, len(batch.layers))}"
-    if (ran := found.run) is not None:
-        yield (
-            f"batch {batch.batch:,}: run like that, it takes {duration(ran.time_s)}, with its copies and what is "
-            f"between layers; {duration(ran.host_s)} all on the host, {duration(ran.device_s)} all on the device with "
-            f"its copies: {'confirmed' if ran.confirmed else 'not confirmed'}"
-        )
-    if found.untimed:
-        yield (
-            f"batch {batch.batch:,}: {count(len(found.untimed))} without a time on either side, taken to cost nothing"
-            f"{_listed(found.untimed)}"
-        )
-
-
-def _best(found: Placement, layers: int) -> str:
-    if not found.on_device:
-        longer = "as long" if found.gain_over_device == 1 else f"{ratio(found.gain_over_device)} times as long"
-        return f"all on the host is cheapest; all on the device takes {longer}"
-    copied = f"{duration(found.copies_s)} of it are copies ({found.memory})"
-    here = f"{ratio(found.gain_over_host)} times as fast as all on the host"
-    if len(found.on_device) == layers:
-        return f"all on the device is cheapest, {here}; {copied}"
-    there = f"{ratio(found.gain_over_device)} times as fast as all on the device"
-    return f"the cheapest assignment is {here} and {there}; {copied}"
-
-
 # Copies
 
 
 def _fits(found: Offload) -> Table:
     """Return the lines of the largest batch: every batch measures them anew."""
-    batch = _largest([each for each in found.batches if each.fits])
+    batch = largest([each for each in found.batches if each.fits])
     return Table(
         id="copy_lines",
-        title=f"{_title(found)}, copies: T(n) = α + n/β, batch {batch.batch:,}",
+        title=f"{title(found)}, copies: T(n) = α + n/β, batch {batch.batch:,}",
         columns=_FITS,
         lines=tuple(map(_fitted, batch.fits)),
         definitions=definitions(_FITS),

@@ -75,7 +75,7 @@ def profile_report(
         columns: ids of columns, counted or measured; of several parts ids of ``profile_summary.COLUMNS``.
         depth: add up everything below this many words of the dotted names.
         sort: id of the column to sort by, numbers descending.
-        top: keep this many lines.
+        top: keep this many lines, and of the layers compared on two devices those that gain most.
         layout: where shapes show their channels.
         screen: what text is printed on.
         offloads: what follows where a host and another device were measured.
@@ -96,7 +96,7 @@ def profile_report(
         )
     summary = profiles_table(parts, columns=columns, sort=sort, top=top)
     main = summary._replace(notes=(*_said_of_all(parts), *summary.notes))
-    beside = (table for each in offloads for table in offload_tables(each))
+    beside = (table for each in offloads for table in offload_tables(each, top))
     extra = tuple(_extra(*parts[0])) if len(parts) == 1 else tuple(beside)
     return Report(main, analyses, extra, screen, tuple(parts), tuple(offloads))
 
@@ -172,7 +172,7 @@ def _strangers(profile: Profile, analysis: Analysis) -> list[str]:
 def _extra(part: Part, profile: Profile) -> Iterator[Table]:
     if profile.ledger is not None:
         table = ledger_table(profile.ledger)
-        yield table._replace(notes=(*accelerator.waits(profile), *table.notes))
+        yield table._replace(notes=(*accelerator.waits(part, profile), *table.notes))
     if profile.phases:
         yield _phases(profile.phases)
     if part.memory is not None:

@@ -97,7 +97,7 @@ def test_the_environment_is_the_scripts():
 @pytest.mark.parametrize(("memory_bytes", "fits"), [(511, False), (512, True)])
 def test_a_network_that_needs_more_memory_than_there_is_does_not_start(memory_bytes, fits):
     request = {
-        "script": {"memory_bytes": memory_bytes}, "rows": [], "peak_bytes": 512, "trains": False,
+        "script": {"memory_bytes": memory_bytes}, "rows": [("conv", 0, 0)], "peak_bytes": 512, "trains": False,
         "weights_bytes": 0, "input_bytes": 0, "split": None,
     }  # fmt: skip
 
@@ -110,6 +110,37 @@ def test_a_network_that_needs_more_memory_than_there_is_does_not_start(memory_by
         started = False
 
     assert fits == started
+
+
+@pytest.mark.parametrize(("layer_ns", "fits"), [(997, False), (998, True)])
+def test_a_forward_of_less_than_a_microsecond_is_refused_because_warming_up_would_be_millions_of_them(layer_ns, fits):
+    request = {
+        "script": {"layer_ns": layer_ns, "gap_ns": 1}, "rows": [("conv", 0, 0)], "peak_bytes": 0, "trains": False,
+        "weights_bytes": 0, "input_bytes": 0, "split": None,
+    }  # fmt: skip
+
+    if fits:
+        assert 1_000 == fake.subject(None, request).forward_ns()
+        return
+    with pytest.raises(WorkerError, match="a forward takes 999 ns by the script of this fake device") as caught:
+        fake.subject(None, request)
+    assert "bad-script" == caught.value.code
+
+
+def test_what_a_split_copies_is_in_pageable_memory():
+    """600 ns on the host, 400 on the device, three gaps of 10, copies of 100 + 800 ÷ 2 and 100 + 80 ÷ 2."""
+    quiet = QUIET | {"slow_first": [], "gap_ns": 10}
+    request = {
+        "script": quiet | {"layer_ns": 400, "copy_ns": 100, "pinned_bytes_per_ns": 10.0, "pageable_bytes_per_ns": 2.0},
+        "rows": [("here", 0, 0), ("there", 0, 0)], "peak_bytes": 0, "trains": False, "weights_bytes": 0,
+        "input_bytes": 0,
+        "split": {
+            "host_script": quiet | {"host": True, "layer_ns": 600}, "on_device": ["there"],
+            "copies": [["h2d", 800], ["d2h", 80]],
+        },
+    }  # fmt: skip
+
+    assert 600 + 400 + 3 * 10 + 500 + 140 == fake.subject(None, request).run("E")["wall_ns"]
 
 
 # An accelerator
@@ -131,6 +162,12 @@ def test_without_a_time_to_launch_it_has_the_passes_of_a_cpu_and_no_clock_beside
 def test_an_accelerator_has_all_passes_and_in_training_no_graph():
     assert ("E", "L", "Q", "G", "F") == accelerator().passes
     assert ("E", "L", "Q", "F") == accelerator(trains=True).passes
+
+
+def test_a_network_without_layers_is_measured_as_a_whole_too():
+    found = FakeSubject(Script(launch_ns=300, slow_first=()), [], 0, trains=False).run("E")
+
+    assert (500, 1) == (found["wall_ns"], found["device_ns"])
 
 
 def test_a_layer_takes_what_takes_longer_computing_it_or_launching_it():
@@ -224,7 +261,7 @@ def test_an_error_that_sticks_is_the_answer_to_everything_in_that_process(monkey
     monkeypatch.setattr(fake, "_stuck", [])
     request = {
         "script": {},
-        "rows": [],
+        "rows": [("conv", 0, 0)],
         "peak_bytes": 0,
         "trains": False,
         "weights_bytes": 0,

@@ -86,6 +86,11 @@ def test_a_small_share_is_never_rounded_to_nothing():
     assert "<0.1 %" == units.percent(0.00049)
 
 
+@pytest.mark.parametrize("fraction", [0.9999999999999999, 1.0000000000000002, 1 - 1e-12])
+def test_all_of_it_is_100_percent_where_only_floats_keep_it_from_that(fraction):
+    assert "100 %" == units.percent(fraction)
+
+
 def test_a_large_share_is_never_rounded_to_all():
     assert ">99.9 %" == units.percent(0.9996)
 

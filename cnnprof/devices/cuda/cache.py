@@ -16,11 +16,17 @@ _CACHE_BYTES = 64 * 2**20
 def flusher(toolkit: Toolkit, properties: Any) -> Callable[[], Any] | None:
     """Return what writes twice the size of the last cache; None where there is no memory for it.
 
+    It takes what nobody has: where memory is missing torch gives back what it keeps for the next step, which would then
+    be without.
+
     Args:
         toolkit: with what it is measured.
         properties: torch's, of the GPU.
     """
     size = 2 * (environment.l2_bytes(properties) or _CACHE_BYTES)
+    free, _ = toolkit.cuda.mem_get_info()
+    if free < size:
+        return None
     try:
         rubbish = toolkit.torch.empty(size, dtype=toolkit.torch.uint8, device="cuda")
     except RuntimeError as error:

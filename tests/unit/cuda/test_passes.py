@@ -297,6 +297,13 @@ def test_without_memory_for_what_overwrites_the_cache_there_is_no_such_pass():
     assert ("E", "L", "Q", "G") == device_bound(Machine(memory_bytes=1_999)).passes
 
 
+def test_what_torch_keeps_for_the_next_step_is_not_taken_for_overwriting_the_cache():
+    """Of 6,300 bytes 300 are the context's and 5,000 the step's, which torch keeps when it has ended."""
+    machine = Machine(memory_bytes=6_300, block_bytes=1_000, context_bytes=300)
+
+    assert "F" not in device_bound(machine, works_in=5_000).passes
+
+
 def test_a_failure_other_than_missing_memory_is_not_swallowed(monkeypatch):
     machine = Machine()
 

@@ -119,11 +119,28 @@ def test_all_forwards_disturbed():
             "all-dirty",
             (
                 "something else ran during 24 of 24 forwards (other processes used 1.5 CPUs), and none of pass E and L "
-                "was undisturbed: times are too long by an unknown part"
+                "were undisturbed: all are used, and times are too long by an unknown part"
             ),
             TASKSET,
         )
     ] == said(replace(QUIET_PART, forwards=tuple(dirty)))
+
+
+@pytest.mark.parametrize(("clean", "expected"), [(6, "some-dirty"), (5, "all-dirty")])
+def test_fewer_than_six_undisturbed_forwards_of_a_pass_are_too_few(clean, expected):
+    ends = [forward() if at < clean else forward(wall_ns=300_000, cpu_ns=100_000) for at in range(20)]
+    rest = [each for each in QUIET_PART.forwards if each.kind == "L"]
+
+    (doubt,) = [each for each in summarise(replace(QUIET_PART, forwards=(*ends, *rest))).doubts if "dirty" in each.code]
+    assert expected == doubt.code
+    assert ("fewer than 6 of pass E were undisturbed" in doubt.message) is (expected == "all-dirty")
+
+
+def test_a_budget_that_is_advised_has_room_for_ten_forwards_of_each_pass():
+    slow = tuple(replace(each, wall_ns=20_000_000_000, cpu_ns=20_000_000_000) for each in QUIET_PART.forwards[:2])
+
+    (hint,) = {hint for code, _, hint in said(replace(QUIET_PART, forwards=slow), budget_s=30.0) if "few" in code}
+    assert "--budget 600s" == hint  # 2 · 10 · 20 s, and a third of all for warming up
 
 
 def test_some_forwards_disturbed():
@@ -266,7 +283,11 @@ def test_too_few_samples_asks_for_twice_the_budget(budget_s, hint):
 
 def test_a_warm_up_that_did_not_end():
     assert [
-        ("not-steady", "times still changed when warm-up had to end: the first ones are too long", "--budget 60s")
+        (
+            "not-steady",
+            "warm-up had to end before times were seen to stay alike: the first ones may be too long",
+            "--budget 60s",
+        )
     ] == said(replace(QUIET_PART, steady=False), budget_s=30.0)
     assert [] == said(replace(QUIET_PART, steady=None))
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from cnnprof.measure.samples import all_samples
 from cnnprof.measure.summary import summaries, summarise
 from cnnprof.model.plain import from_json, replace, to_json
 from cnnprof.model.profile import Estimate, Profile
 from cnnprof.model.run import Run, Setting, Temperature
-from tests.helpers.parts import forward, marked, part
+from tests.helpers.parts import accelerated, forward, marked, part
 from tests.unit.report.samples import small
 
 TIMES = {"conv": 40_000, "relu": 5_000, "fc": 20_000}
@@ -116,6 +117,37 @@ def test_where_no_forward_is_clean_all_are_used_and_it_is_said():
 
     assert estimate(100_000, dirty=12) == found.whole
     assert "all-dirty" in [each.code for each in found.doubts]
+
+
+def test_passes_are_made_of_the_same_kind_of_forwards_so_that_one_that_went_undisturbed_is_not_compared_with_none():
+    """A busy machine let one forward of pass E through, and none of pass L: all took three times as long but that."""
+    slow = part({name: 3 * time for name, time in TIMES.items()}, gaps=[1_500] * 4)
+    busy = tuple(replace(each, cpu_ns=each.wall_ns // 3) for each in slow.forwards)
+    found = summarise(replace(part(TIMES), forwards=(forward(wall_ns=67_000), *busy)))
+
+    assert (3 * 67_000, 13) == (round(found.whole.median_s * 1e9), found.whole.n)
+    assert pytest.approx(0.0, abs=1e-12) == found.ledger.unexplained_share
+    assert {"all-dirty"} == {each.code for each in found.doubts} & {"all-dirty", "marks-heavy", "ledger-open"}
+
+
+def test_six_undisturbed_forwards_of_each_pass_are_enough_to_leave_the_others_out():
+    clean = part(TIMES, count=6)
+    slow = tuple(replace(each, wall_ns=9 * each.wall_ns) for each in clean.forwards)
+
+    assert (67_000, 6) == (
+        (found := summarise(replace(clean, forwards=clean.forwards + slow)).whole).median_s * 1e9,
+        found.n,
+    )
+
+
+def test_a_pass_that_the_ledger_does_not_need_takes_no_clean_forwards_from_the_others():
+    found = accelerated(TIMES, graph=60_000)
+    disturbed = tuple(replace(each, others=9.0) if each.kind == "G" else each for each in found.forwards)
+
+    passes = all_samples(replace(found, forwards=disturbed))
+    assert {"E": False, "L": False, "Q": False, "G": True, "F": False} == {
+        kind: each.mixed for kind, each in passes.items()
+    }
 
 
 def test_the_warm_up_is_left_out():

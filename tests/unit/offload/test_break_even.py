@@ -340,6 +340,61 @@ def test_a_batch_anywhere_that_says_otherwise_refutes_lines_that_do_not_fit_it()
     assert "from" == found.verdict
     assert [(128, True, False)] == [(each.batch, each.expected, each.pays) for each in found.checks]
     assert found.confirmed is False
+    assert found.message.startswith(
+        "measured, it does not pay at batch 1, 32, 64 and 128; the lines do not fit that: by them both take as long at "
+    )
+
+
+def test_what_was_measured_comes_before_the_lines_that_it_refutes():
+    """Lines of the relative residuals pass by above batch 8, where the device loses already."""
+    points = [point(1, 100, 60), point(8, 90, 95), point(64, 700, 710)]
+    found = break_even(points, (), "pinned", command)
+
+    assert ("up to", False) == (found.verdict, found.confirmed)
+    near = f"{found.batch:.2f} (95 %, of sampling noise alone: {found.batch:.2f} to {found.batch:.2f})"
+    assert (
+        "measured, it pays at batch 1 and does not at 8 and 64; the lines do not fit that: by them both take as long "
+        f"at {near}"
+    ) == found.message
+
+
+@pytest.mark.parametrize(
+    ("points", "verdict", "said"),
+    [
+        (
+            [point(1, 100, 60), point(8, 90, 95), point(64, 700, 500)], "always",
+            (
+                "measured, it pays at batch 1 and 64 and does not at 8; the lines do not fit that: by them it pays at "
+                "every batch"
+            ),
+        ),
+        (
+            [point(1, 100, 120), point(8, 160, 150), point(64, 700, 800)], "never",
+            "measured, it pays at batch 8 and does not at 1 and 64; the lines do not fit that: by them it never pays",
+        ),
+    ],
+)  # fmt: skip
+def test_what_refutes_that_it_pays_at_every_batch_or_at_none_comes_first(points, verdict, said):
+    found = break_even(points, (), "pinned", command)
+
+    assert (verdict, said) == (found.verdict, found.message)
+
+
+def test_an_interval_narrower_than_the_lines_miss_says_of_what_it_is():
+    """The host's line misses batch 8 by about 3 %; samples of the same batches do not differ at all."""
+    found = break_even([point(1, 20, 60), point(8, 96, 60), point(64, 650, 60)], (), "pinned", command)
+
+    assert "from" == found.verdict
+    assert "(95 %, of sampling noise alone: " in found.message
+
+
+def test_an_interval_that_is_wider_than_the_lines_miss_says_nothing_of_it():
+    noisy = tuple(each * US for each in (40, 50, 60, 70, 80, 50, 60, 70, 60))
+    points = [point(1, 20, 60), point(8, 93, 60), point(64, 650, 60)]
+    found = break_even([each._replace(device=noisy) for each in points], (), "pinned", command)
+
+    assert found.high - found.low > 1
+    assert "(95 %: " in found.message
 
 
 def test_one_side_alone_confirms_nothing():

@@ -35,14 +35,14 @@ def test_launch_gaps_stand_beside_the_layers_own_time_and_in_the_ledger():
     expected = """\
 net, cpu, input 3×8×8, batch 1, float32: 74.00 µs ± 0 %, 13,514 images/s
 
-layer  type       output  params   MACs     bytes      time    ±    share  launch gap  GFLOP/s
-──────────────────────────────────────────────────────────────────────────────────────────────
-conv   conv2d     4×6×6      112  3,888  1.75 KiB  40.00 µs  0 %   61.5 %         0 s   0.1944
-relu   relu       4×6×6        0      0  1.12 KiB  5.000 µs  0 %    7.7 %    7.000 µs        –
-pool   maxpool2d  4×2×2        0      0     640 B         –    –                    –        –
-fc     linear     10         170    160     784 B  20.00 µs  0 %   30.8 %         0 s   0.0160
-──────────────────────────────────────────────────────────────────────────────────────────────
-total                        282  4,048  4.27 KiB  65.00 µs    –  >99.9 %    7.000 µs   0.1246
+layer  type       output  params   MACs     bytes      time    ±   share  launch gap  GFLOP/s
+─────────────────────────────────────────────────────────────────────────────────────────────
+conv   conv2d     4×6×6      112  3,888  1.75 KiB  40.00 µs  0 %  61.5 %         0 s   0.1944
+relu   relu       4×6×6        0      0  1.12 KiB  5.000 µs  0 %   7.7 %    7.000 µs        –
+pool   maxpool2d  4×2×2        0      0     640 B         –    –                   –        –
+fc     linear     10         170    160     784 B  20.00 µs  0 %  30.8 %         0 s   0.0160
+─────────────────────────────────────────────────────────────────────────────────────────────
+total                        282  4,048  4.27 KiB  65.00 µs    –   100 %    7.000 µs   0.1246
 note: protocol: E+L+Q+G cpu batch 1 float32 contiguous 1 thread, 12+12+12+12 forwards, layers' times by Q
 """
     shown = render(of(PART))
@@ -64,6 +64,18 @@ note: a graph of the forward takes 65.00 µs (pass G), and no host launches its 
 """
         in shown
     )
+
+
+def test_why_no_graph_was_replayed_is_said():
+    found = accelerated(TIMES)
+    found = replace(
+        found,
+        analysis=small(),
+        environment=found.environment | {"no_graph": "operation not permitted"},
+        forwards=tuple(each for each in found.forwards if each.kind != "G"),
+    )
+
+    assert "note: no graph of the forward was replayed (pass G): operation not permitted\n" in render(of(found))
 
 
 def test_what_a_forward_takes_after_the_cache_was_overwritten_is_said_below_the_ledger():
