@@ -270,6 +270,6 @@ def _missed(part: Part, error: float | None) -> Iterator[str]:
         return
     gpu = "; a GPU's peak holds the workspaces of kernels too" if part.setting.device.startswith("cuda") else ""
     yield (
-        f"{about}, most likely because the forward keeps tensors longer than it needs them, in a variable such as the "
-        f"shortcut of a residual block; the prediction frees each after its last use (del does so in a forward){gpu}"
+        f"{about}, most likely because the forward keeps tensors in variables after their last use, as in the branch "
+        f"of a residual block; the prediction frees each one then (in a forward, del does so){gpu}"
     )

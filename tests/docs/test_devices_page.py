@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from cnnprof.devices import fake
 from cnnprof.devices.fake_script import FAULTS, Script, read
 from cnnprof.model.run import Telemetry
 from tests.docs.pages import ROOT, Block, blocks, section, shown
@@ -55,6 +56,11 @@ def test_a_file_on_the_page_is_the_one_in_the_examples_and_is_taken(block: Block
 
     assert (ROOT / path).read_text(encoding="utf-8") == block.text
     assert json.loads(block.text) == read(f"fake:{ROOT / path}")
+
+
+def test_the_shortest_forward_is_the_one_the_page_names():
+    assert 1_000 == fake.SHORTEST_NS
+    assert "A forward has to take 1 µs or more" in PAGE
 
 
 def test_the_laptop_is_what_the_page_says_of_it():

@@ -23,13 +23,13 @@ GLYPHS = {
     "\\approx": "≈", "\\rightarrow": "→", "\\lfloor": "⌊", "\\rfloor": "⌋", "\\ss": "ß", "\\ae": "æ", "\\AE": "Æ",
     "\\oe": "œ", "\\OE": "Œ", "\\o": "ø", "\\O": "Ø", "\\l": "ł", "\\L": "Ł", "\\i": "ı", "\\num": "", "\\,": " ",
     "\\/": "", "\\{": "{", "\\}": "}", "\\$": "$", "\\&": "&", "\\#": "#", "\\%": "%", "\\_": "_",
-    "\\pm": "±", "\\mu": "µ",
+    "\\pm": "±", "\\mu": "µ", "\\div": "÷", "$^2$": "²", "\\alpha": "α", "\\beta": "β",
 }  # fmt: skip
 ACCENTS = {
     "\\`": "\u0300", "\\'": "\u0301", "\\^": "\u0302", "\\~": "\u0303", "\\=": "\u0304", "\\u": "\u0306",
     "\\.": "\u0307", '\\"': "\u0308", "\\r": "\u030a", "\\H": "\u030b", "\\v": "\u030c", "\\c": "\u0327",
 }  # fmt: skip
-_TOKEN = re.compile(r"\\(?:[A-Za-z]+|[^A-Za-z])|%[^\n]*\n?|.", re.DOTALL)
+_TOKEN = re.compile(r"\$\^2\$|\\(?:[A-Za-z]+|[^A-Za-z])|%[^\n]*\n?|.", re.DOTALL)
 _ACTIVE = set('~^_#"`|<>')
 """Signs that TeX, a font or a language package would take for something else; no text may hold them bare."""
 

@@ -95,9 +95,9 @@ peak memory          memory  exactly  error
 ─────────────────────────────────────────────
 predicted          1.85 KiB    1,896  -5.20 %
 measured by torch  1.95 KiB    2,000
-note: the predicted peak is 5.2 % below the measured one, most likely because the forward keeps tensors longer than it \
-needs them, in a variable such as the shortcut of a residual block; the prediction frees each after its last use (del \
-does so in a forward)"""
+note: the predicted peak is 5.2 % below the measured one, most likely because the forward keeps tensors in variables \
+after their last use, as in the branch of a residual block; the prediction frees each one then (in a forward, del does \
+so)"""
 
     assert expected == render(of(PART), "table")
 
@@ -292,8 +292,8 @@ def test_the_predicted_peak_stands_beside_the_measured_one_with_its_error():
 
 
 KEPT = (
-    "the measured one, most likely because the forward keeps tensors longer than it needs them, in a variable such as "
-    "the shortcut of a residual block; the prediction frees each after its last use (del does so in a forward)"
+    "the measured one, most likely because the forward keeps tensors in variables after their last use, as in the "
+    "branch of a residual block; the prediction frees each one then (in a forward, del does so)"
 )
 NEVER = "the predicted peak is 11.5 % above the measured one, most likely because"
 MADE = ": tensors that the prediction counts were never made"
