@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cnnprof.errors import UsageError
 from cnnprof.layers.recorded import PREFIX
 from cnnprof.model.graph import Graph, Node
-from cnnprof.readers.imported.calls import named, tensors_in
+from cnnprof.readers.imported.calls import MAKERS, named, tensors_in
 from cnnprof.readers.imported.tensors import names_batch
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class Growth:
     def _cuts(self, function: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> bool:
         """Return whether a result may have a part of the samples, or pairs of them."""
         name = getattr(function, "__name__", "")
+        if name in MAKERS:  # sizes that are given as numbers, which tell of themselves
+            return False
         operands, outputs = tensors_in(args, kwargs), tensors_in(result)
         if name in _BUILTIN:
             return any(each.dim() and each.shape[0] % BATCH == 0 for each in operands)
@@ -228,6 +230,8 @@ def _shown(node: Node, against: Node, batch: int) -> str:
     args = [f"{name}={each}" for name, each in node.args.items() if each != against.args.get(name)]
     if args:
         return ", ".join(args)
+    if len(node.recorded or ()) != len(against.recorded or ()):
+        return f"{len(node.recorded or ())} outputs"
     if node.recorded != against.recorded:
         return ", ".join("x".join(map(str, each.at(batch).shape)) for each in node.recorded or ())
     return f"inputs {', '.join(each.node for each in node.inputs)}"
