@@ -195,7 +195,7 @@ def test_whether_there_are_samples_at_all_and_whether_they_are_as_many_needs_no_
         (lambda size: size**2, 1018081, True),
         (lambda size: size * size, 1018081, True),
         (lambda size: size >> 1, 504, True),
-        (lambda size: int(size), 1009, True),
+        (int, 1009, True),
         (lambda size: size * 0.5, 504.5, True),
     ],
 )
@@ -207,7 +207,8 @@ def test_a_number_that_grows_notes_what_is_not_in_proportion(compute, expected, 
 
 
 def test_functions_are_given_plain_numbers():
-    given = growth.plain((torch.Size([Grown(BATCH), 4]), [Grown(BATCH)], slice(None, Grown(BATCH)), {"a": Grown(BATCH)}))
+    size = Grown(BATCH)
+    given = growth.plain((torch.Size([size, 4]), [size], slice(None, size), {"a": size}))
 
     assert (torch.Size([1009, 4]), [1009], slice(None, 1009), {"a": 1009}) == given
     assert {int} == {type(each) for each in (*given[0], *given[1], given[2].stop, given[3]["a"])}

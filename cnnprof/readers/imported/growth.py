@@ -95,7 +95,7 @@ def current() -> Growth | None:
 
 
 class Grown(int):
-    """A size that has the samples as a factor, and notes what is done to it but to multiply it or to divide it again."""
+    """A size with the samples as a factor, which notes what is done to it but to multiply it or to divide it again."""
 
     def __mul__(self, other: Any) -> Any:
         product = int.__mul__(self, other)
