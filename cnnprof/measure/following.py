@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -217,10 +217,14 @@ _STILL = ("parameter", "buffer", "constant")
 
 
 def rows(calls: Sequence[Call], graph: Graph) -> list[tuple[Call, Node]]:
-    """Return the calls that rows of the graph stand for, in order; the first call of a kind is its first row."""
+    """Return the calls that rows of the graph stand for, in order; the first call of a kind is its first row.
+
+    A layer's function is a call of the layer too: it was called with an input that makes it no layer of the language.
+    """
+    layers = {path_of(node) for node in graph.nodes if node.call == "module"}
     waiting: dict[Key, deque[Node]] = {}
     for node in graph.nodes:
-        waiting.setdefault(_key(node), deque()).append(node)
+        waiting.setdefault(_key(node, layers), deque()).append(node)
     found = []
     for call in calls:
         nodes = waiting.get(call.key)
@@ -233,8 +237,10 @@ def check_rows(first: Followed, second: Followed, graph: Graph, *, trains: bool)
     """Check the first forward of a network and the next, which may lack what the first has made and kept.
 
     Raises:
+        UsageError: one call of a layer is several rows.
         WorkerError: a row's layer was not called in the first, or another one in the second.
     """
+    _check_layers(first.calls, graph, trains=trains)
     ran = {node.name for _, node in rows(first.calls, graph)}
     expected = [node.name for node in graph.nodes if _runs(node, trains=trains)]
     missing = [name for name in expected if name not in ran]
@@ -245,13 +251,35 @@ def check_rows(first: Followed, second: Followed, graph: Graph, *, trains: bool)
         raise differing(_said(list(more), 0), "not, or less often,")
 
 
+def _check_layers(calls: Sequence[Call], graph: Graph, *, trains: bool) -> None:
+    """Check that a layer that is functions too, with another input, is called once for each of its rows."""
+    called = Counter(call.key[0] for call in calls if call.key[1] is None)
+    nodes = [node for node in graph.nodes if _runs(node, trains=trains)]
+    modules = {path_of(node) for node in nodes if node.call == "module"}
+    of_layers = Counter(path_of(node) for node in nodes if path_of(node) in modules)
+    several = {path_of(node) for node in nodes if node.call == "function" and path_of(node) in modules}
+    for path in sorted(several):
+        if of_layers[path] != called[path]:
+            names = ", ".join(node.name for node in nodes if node.call == "function" and path_of(node) == path)
+            raise UsageError(
+                f"{path} is one layer where it is called with one input, and {names} with another: "
+                "its calls cannot be told apart",
+                hint="call it with inputs of as many dimensions, a batch first, or make it two modules",
+                code="layer-and-functions",
+            )
+
+
+def _still(node: Node) -> bool:
+    return node.op.removeprefix(PREFIX) in _STILL
+
+
 def _runs(node: Node, *, trains: bool) -> bool:
-    return node.op.removeprefix(PREFIX) not in _STILL and (trains or node.when == "always")
+    return not _still(node) and (trains or node.when == "always")
 
 
-def _key(node: Node) -> Key:
+def _key(node: Node, layers: Collection[str]) -> Key:
     path = path_of(node)
-    if node.call == "module":
+    if path in layers and not _still(node):
         return path, None
     return path, re.sub(r"(_\d+)+$", "", node.name.removeprefix(f"{path}."))
 

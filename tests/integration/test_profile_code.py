@@ -169,6 +169,48 @@ def test_layers_in_threads_are_refused_as_that():
     assert part.problem.startswith("the forward calls fc in another thread")
 
 
+class Both(nn.Module):
+    """Calls a layer with a batch, and with one sample of it, which is no layer of the language."""
+
+    def __init__(self, *, last: bool) -> None:
+        super().__init__()
+        self.b = nn.Linear(4, 4)
+        self.last = last
+
+    def forward(self, value: torch.Tensor) -> torch.Tensor:
+        return self.b(value) + self.b(value[0]) if self.last else self.b(value[0]) + self.b(value)
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [(True, ("b", "getitem", "b.linear", "add")), (False, ("getitem", "b.linear", "b.linear_2", "add"))],
+    ids=["as a layer first", "as a function first"],
+)
+def test_a_layer_that_is_a_function_with_another_input_is_a_row_for_each_call(last, expected):
+    part = profile(Both(last=last), input=(4,))
+
+    assert (None, expected) == (part.problem, part.layers)
+    assert [1, 1, 1, 1] == [layer.calls for layer in figures(part).layers if layer.name in expected]
+
+
+class Normed(nn.Module):
+    """Calls a layer with a batch, and with one sample of it, for which torch has functions around the layer's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.InstanceNorm1d(4)
+
+    def forward(self, value: torch.Tensor) -> torch.Tensor:
+        return self.norm(value) + self.norm(value[0])
+
+
+def test_a_layer_that_is_several_functions_with_another_input_is_refused_as_that():
+    part = profile(Normed(), input=(4, 5))
+
+    assert ("failed", "layer-and-functions") == (part.status, part.code)
+    assert part.problem.startswith("norm is one layer where it is called with one input, and norm.unsqueeze, ")
+
+
 def test_a_made_layer_of_several_functions_is_refused_as_that():
     calls = [Call(("act", "neg"), 0, torch.neg), Call(("act", "softmax"), 1, torch.softmax)]
 

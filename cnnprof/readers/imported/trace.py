@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cnnprof.errors import UsageError
 from cnnprof.model.graph import Edge, Graph, Input
 from cnnprof.model.plain import replace
+from cnnprof.readers.imported.growth import BATCH, OTHER, compared_note, difference, needs_another, noting, refusal
 from cnnprof.readers.imported.said import message
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
     from cnnprof.readers.imported.recorder import Recorder
 
-BATCH = 1009
-"""Samples that are traced: a prime that is no factor of a network's own sizes, so that a size which has it grows with
-the batch. On the meta device their number costs nothing."""
 _DATA = ("meta tensor", "data-dependent", "Tensor.item()", "Cannot copy out of meta", "nonzero", "on meta tensors")
 """What torch's messages say where a forward wants to know a value."""
 
@@ -37,11 +35,12 @@ def trace(module: torch.nn.Module, inputs: tuple[Input, ...], *, name: str, sour
         source: what the user typed, or the module's class.
 
     Raises:
-        UsageError: the forward raises, wants other inputs, or depends on the values of a tensor.
+        UsageError: the forward raises, wants other inputs, depends on the values of a tensor, or on the number of
+            samples other than in proportion.
     """
     module = _unwrapped(module)
     try:
-        return _traced(module, inputs, BATCH, name, source)
+        return _proportional(module, inputs, name, source)
     except RecursionError as error:  # a forward's own is explained where it is called
         raise UsageError(
             f"{source}: the modules of {name} are nested too deep for Python to walk through them",
@@ -51,9 +50,41 @@ def trace(module: torch.nn.Module, inputs: tuple[Input, ...], *, name: str, sour
     except UsageError as first:
         if first.code not in ("forward-raises", "depends-on-data", "too-large"):
             raise
+        if first.code == "forward-raises" and _runs(module, inputs, OTHER, name, source):
+            raise refusal(source, f"it runs for {OTHER} samples and not for {BATCH:,}: {first}") from first
         graph = _traced(module, inputs, 1, name, source)
         note = "traced for one sample, because the forward does not run for several: other batches are in proportion"
         return replace(graph, notes=(*graph.notes, note))
+
+
+def _proportional(module: torch.nn.Module, inputs: tuple[Input, ...], name: str, source: str) -> Graph:
+    """Return the graph of many samples, which is that of any number."""
+    with noting() as growth:
+        graph = _traced(module, inputs, BATCH, name, source)
+    if needs_another(growth, graph):
+        _check(module, inputs, graph)
+    notes = (compared_note(sorted(growth.compared)),) if growth.compared else ()
+    return replace(graph, notes=(*graph.notes, *notes))
+
+
+def _check(module: torch.nn.Module, inputs: tuple[Input, ...], graph: Graph) -> None:
+    """Raise UsageError where a graph is not that of another number of samples too."""
+    try:
+        other = _traced(module, inputs, OTHER, graph.name, graph.source)
+    except UsageError as error:
+        raise refusal(graph.source, f"it runs for {BATCH:,} samples and not for {OTHER}: {error}") from error
+    if difference(graph, other):  # perhaps for what the first forward has made and kept
+        again = _traced(module, inputs, BATCH, graph.name, graph.source)
+        if why := difference(again, other):
+            raise refusal(graph.source, why)
+
+
+def _runs(module: torch.nn.Module, inputs: tuple[Input, ...], batch: int, name: str, source: str) -> bool:
+    try:
+        _traced(module, inputs, batch, name, source)
+    except UsageError:
+        return False
+    return True
 
 
 def _unwrapped(module: Any) -> Any:

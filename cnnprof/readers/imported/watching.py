@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from cnnprof.readers.imported.growth import current, plain
+
 if TYPE_CHECKING:
     import torch
 
@@ -17,11 +19,11 @@ def watching(recorder: Recorder) -> Iterator[None]:
     """Have every call of a module noted, and functions too."""
     import torch
 
-    plain = torch.nn.Module.__call__
+    ordinary = torch.nn.Module.__call__
 
     def called(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
         with recorder.inside(module):
-            result = plain(module, *args, **kwargs)
+            result = ordinary(module, *args, **kwargs)
             with torch._C.DisableTorchFunction():  # noqa: SLF001 torch's only name for it
                 recorder.left(module, args, kwargs, result)
             return result
@@ -31,14 +33,19 @@ def watching(recorder: Recorder) -> Iterator[None]:
         with _mode(recorder), torch.no_grad():
             yield
     finally:
-        torch.nn.Module.__call__ = plain
+        torch.nn.Module.__call__ = ordinary
 
 
 def _mode(recorder: Recorder) -> Any:
     from torch.overrides import TorchFunctionMode
 
+    growth = current()
+
     class Mode(TorchFunctionMode):  # type: ignore[misc] # torch is not followed
         def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            return recorder.call(function, args, kwargs or {})
+            if growth is None:
+                return recorder.call(function, args, kwargs or {})
+            args, kwargs = plain(args), plain(kwargs or {})
+            return growth.note(function, args, kwargs, recorder.call(function, args, kwargs))
 
     return Mode()
