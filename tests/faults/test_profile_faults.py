@@ -203,7 +203,7 @@ def test_a_real_network_is_interrupted_and_goes_on_to_its_end(tmp_path):
 
 HOST = {"host": True, "bytes_per_ns": 1e12}
 GPU = {"macs_per_ns": 10_000, "bytes_per_ns": 1e12, "layer_ns": 1_000, "launch_ns": 5_000}
-BOTH = ("lenet5", "--device", "fake:host.json", "--device", "fake:gpu.json", "--batch", "1,12", "--confirm")
+BOTH = ("lenet5", "--device", "fake:host.json", "--device", "fake:gpu.json", "--batch", "1,13", "--confirm")
 FIRST = 5
 """The device at batch 14: asked for are four parts, and the host at batch 14 is the first that confirms."""
 
@@ -253,9 +253,9 @@ def test_what_confirms_a_break_even_is_interrupted_and_goes_on_to_its_end(tmp_pa
     assert [(0, f"stored as {before.id}\n")] * 2 == [(each.code, each.err) for each in again]
     assert again[0].out == again[1].out
     assert [
-        *((device, batch, False, False, "done") for device in (host, gpu) for batch in (1, 12)),
-        *((device, batch, True, False, "done") for batch in (14, 15) for device in (host, gpu)),
-        (gpu, 12, True, True, "done"),
+        *((device, batch, False, False, "done") for device in (host, gpu) for batch in (1, 13)),
+        *((device, batch, True, False, "done") for batch in (14, 15, 16, 17) for device in (host, gpu)),
+        (gpu, 13, True, True, "done"),
     ] == of_parts(stored(tmp_path))  # fmt: skip
     assert () == verify(tmp_path / "runs").findings
 
