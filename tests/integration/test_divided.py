@@ -25,7 +25,7 @@ from cnnprof import analyzer
 from cnnprof.errors import WorkerError
 from cnnprof.measure import divided
 from cnnprof.measure.following import follow, path_of
-from cnnprof.measure.network import Given
+from cnnprof.measure.given import Given
 from cnnprof.model.graph import Graph, Input
 from cnnprof.offload.tensors import crossings
 from cnnprof.readers.imported.trace import trace
