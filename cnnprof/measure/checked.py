@@ -10,6 +10,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from cnnprof.devices.cuda.failures import explained, is_out_of_memory
+from cnnprof.devices.mirrors import unsplittable
 from cnnprof.errors import CnnprofError, WorkerError
 from cnnprof.measure.given import Given, tensors
 
@@ -61,19 +62,10 @@ def check(split: torch.nn.Module, given: Given, wanted: Returned, *, exact: bool
         if isinstance(error, RuntimeError) and is_out_of_memory(error):
             raise
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise differs(f"it fails, and whole it does not ({line})") from error
+        raise unsplittable(f"it fails, and whole it does not ({line})") from error
     why = _difference(wanted, found, exact=exact)
     if why is not None:
-        raise differs(f"it computes something else than whole: {why}")
-
-
-def differs(why: str) -> WorkerError:
-    """Return the error of a network that cannot be split like that."""
-    return WorkerError(
-        f"split like that, {why}; it may write in place what lies on both sides",
-        hint="a network without writing in place, .data and torch.inference_mode() in its forward can be split",
-        code="split-differs",
-    )
+        raise unsplittable(f"it computes something else than whole: {why}")
 
 
 def _unchecked(why: str) -> WorkerError:
