@@ -78,7 +78,8 @@ class _Forward:
             self.mirrors.same(value, self._layer(node, True)())
             return
         side = node.name in self._names
-        read = [self._read(node, at, side) for at in range(len(node.inputs))]
+        brought = {edge: self.mirrors.on(self._found[edge], there=side) for edge in _read(node)}
+        read = [brought.get(edge, self._found[edge]) for edge in node.inputs]
         made = self._layer(node, side)(*read)
         if node.name in self._inplace:
             self.mirrors.written(self._found[node.inputs[0]], read[0])
@@ -88,15 +89,15 @@ class _Forward:
             self.mirrors.seen(found, there=side)
             self._found[Edge(node.name, at)] = found
 
-    def _read(self, node: Any, at: int, side: bool) -> torch.Tensor:  # noqa: FBT001 a side, no option
-        value = self._found[node.inputs[at]]
-        if node.op == "getitem" and at != node.args["index"] % len(node.inputs):
-            return value  # only one of several is read
-        return self.mirrors.on(value, there=side)
-
     def _layer(self, node: Any, side: bool) -> Any:  # noqa: FBT001 a side, no option
         network = self._sides[side]
         return network.get_submodule(network.paths[node.name])
+
+
+def _read(node: Any) -> Collection[Edge]:
+    """Return what a layer reads: of several inputs that it takes one of, that one."""
+    takes_one = node.op == "getitem" and len(node.inputs) > 1
+    return [node.inputs[node.args["index"]]] if takes_one else node.inputs
 
 
 def _stood_in(lives: Lives, nodes: Collection[Any]) -> Iterator[Edge]:

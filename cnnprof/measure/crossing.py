@@ -71,23 +71,22 @@ class Crossing:
         self, function: Callable[..., Any], args: Any, kwargs: Any, *, there: bool
     ) -> tuple[Any, list[tuple[torch.Tensor, torch.Tensor]]]:
         """Return what a function returns on a side, and what it only read: asked for, and as it was given."""
-        asked: list[torch.Tensor] = []
-        given: list[torch.Tensor] = []
+        brought: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
         def bring(tensor: torch.Tensor) -> torch.Tensor:
-            asked.append(tensor)
-            given.append(self.on(tensor, there=there))
-            return given[-1]
+            if id(tensor) not in brought:  # attention asks whether its arguments are one tensor
+                brought[id(tensor)] = (tensor, self.on(tensor, there=there))
+            return brought[id(tensor)][1]
 
         args, kwargs = mapped(args, bring), mapped(kwargs, bring) if kwargs else kwargs
-        before = _versions(given)
+        before = _versions([given for _, given in brought.values()])
         result = function(*args, **kwargs)
         unchanged = []
-        for tensor, each, version in zip(asked, given, before, strict=True):
-            if each._version == version:  # noqa: SLF001 torch's only name for it
-                unchanged.append((tensor, each))
+        for (asked, given), version in zip(brought.values(), before, strict=True):
+            if given._version == version:  # noqa: SLF001 torch's only name for it
+                unchanged.append((asked, given))
             else:
-                self._mirrors.written(tensor, each)
+                self._mirrors.written(asked, given)
         for each in tensors_in(result):
             self._mirrors.seen(each, there=there)
         return result, unchanged

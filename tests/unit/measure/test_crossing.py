@@ -76,6 +76,12 @@ def test_a_tensor_crosses_once_and_again_when_it_was_written_into():
     assert ["cpu to meta", "meta to cpu, written over", "cpu to meta, written over"] == crossed
 
 
+def test_what_is_one_tensor_is_one_on_the_other_side_too():
+    image = torch.ones(2, 3)
+
+    assert crossing().row(lambda first, second: first is second, (image, image), {}, there=True)
+
+
 def test_a_copy_is_another_tensor_with_the_same_values_also_on_one_device():
     image = torch.rand(2, 3)
 
