@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from cnnprof.builder.lives import Lives
+from cnnprof.devices.mirrors import Copied, Mirrors, to_side
+from cnnprof.layers import of
 from cnnprof.model.graph import Edge
 
 if TYPE_CHECKING:
     import torch
 
 
-Copied = Callable[["torch.Tensor", "torch.device"], "torch.Tensor"]
-
-
-def _to(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    return tensor.to(device)
-
-
 def split(
-    here: torch.nn.Module, there: torch.nn.Module, names: Collection[str], copied: Copied = _to
+    here: torch.nn.Module, there: torch.nn.Module, names: Collection[str], copied: Copied = to_side
 ) -> torch.nn.Module:
     """Return a module that runs a network in evaluation, the layers ``names`` by ``there`` and the others by ``here``.
 
     It is called as ``here`` is, and returns what that does, on its device. A tensor crosses once each way, however many
-    layers read it.
+    layers read it, and again where a layer has written into it in place since.
 
     Args:
         here: the network as ``build`` made it, on the device where inputs are and outputs are wanted.
@@ -35,13 +30,19 @@ def split(
     """
     from torch import nn
 
+    inplace = {node.name for node in here.graph.nodes if of(node).storage() == "inplace"}
+
     class Split(nn.Module):  # type: ignore[misc] # torch is not followed
         def __init__(self) -> None:
             super().__init__()
             self.here, self.there = here, there
 
         def forward(self, *inputs: torch.Tensor) -> Any:
-            return _Forward(self, names, copied).run(inputs)
+            running = _Forward(self, names, inplace, copied)
+            try:
+                return running.run(inputs)
+            finally:
+                running.mirrors.forget()
 
     return Split().eval()
 
@@ -49,16 +50,17 @@ def split(
 class _Forward:
     """The tensors of one forward, by where they are."""
 
-    def __init__(self, module: Any, names: Collection[str], copied: Copied) -> None:
+    def __init__(self, module: Any, names: Collection[str], inplace: Collection[str], copied: Copied) -> None:
         self._sides = {False: module.here, True: module.there}
-        self._devices = {side: _device(each) for side, each in self._sides.items()}
-        self._names = names
-        self._copied = copied
-        self._found: dict[Edge, dict[bool, torch.Tensor]] = {}
+        self._names, self._inplace = names, inplace
+        self.mirrors = Mirrors({side: _device(each) for side, each in self._sides.items()}, copied)
+        self._found: dict[Edge, torch.Tensor] = {}
 
     def run(self, inputs: tuple[torch.Tensor, ...]) -> Any:
         graph, lives = self._sides[False].graph, self._sides[False].lives
-        self._found = {Edge(each.name): {False: value} for each, value in zip(graph.inputs, inputs, strict=True)}
+        self._found = {Edge(each.name): value for each, value in zip(graph.inputs, inputs, strict=True)}
+        for each in inputs:
+            self.mirrors.seen(each, there=False)
         for step in lives.steps:
             if step.training:
                 self._found |= {edge: self._found[lives.stands_in[edge]] for edge in _stood_in(lives, step.nodes)}
@@ -66,27 +68,36 @@ class _Forward:
                 self._call(step.nodes[0])
             for edge in lives.in_evaluation.get(step.nodes[-1].name, []):
                 del self._found[edge]
-        found = {name: self._on(edge, False) for name, edge in lives.kept.items()}
+        found = {name: self.mirrors.on(self._found[edge], there=False) for name, edge in lives.kept.items()}
+        self.mirrors.end()
         return found if len(found) > 1 else next(iter(found.values()))
 
     def _call(self, node: Any) -> None:
         if node.op == "parameter":  # weights are on both sides; what it is given is not read
-            self._found[Edge(node.name)] = {side: self._layer(node, side)() for side in self._sides}
+            value = self._found[Edge(node.name)] = self._layer(node, False)()
+            self.mirrors.same(value, self._layer(node, True)())
             return
         side = node.name in self._names
-        made = self._layer(node, side)(*(self._on(edge, side) for edge in node.inputs))
+        brought = {edge: self.mirrors.on(self._found[edge], there=side) for edge in _read(node)}
+        read = [brought.get(edge, self._found[edge]) for edge in node.inputs]
+        made = self._layer(node, side)(*read)
+        if node.name in self._inplace:
+            self.mirrors.written(self._found[node.inputs[0]], read[0])
         for at, each in enumerate(made if isinstance(made, (tuple, list)) else (made,)):
-            self._found[Edge(node.name, at)] = {side: each}
+            # What a layer only hands on counts as made by it.
+            found = each.detach() if any(each is other for other in read) else each
+            self.mirrors.seen(found, there=side)
+            self._found[Edge(node.name, at)] = found
 
     def _layer(self, node: Any, side: bool) -> Any:  # noqa: FBT001 a side, no option
         network = self._sides[side]
         return network.get_submodule(network.paths[node.name])
 
-    def _on(self, edge: Edge, side: bool) -> torch.Tensor:  # noqa: FBT001 a side, no option
-        places = self._found[edge]
-        if side not in places:
-            places[side] = self._copied(places[not side], self._devices[side])
-        return places[side]
+
+def _read(node: Any) -> Collection[Edge]:
+    """Return what a layer reads: of several inputs that it takes one of, that one."""
+    takes_one = node.op == "getitem" and len(node.inputs) > 1
+    return [node.inputs[node.args["index"]]] if takes_one else node.inputs
 
 
 def _stood_in(lives: Lives, nodes: Collection[Any]) -> Iterator[Edge]:

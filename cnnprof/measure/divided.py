@@ -11,7 +11,8 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from cnnprof.measure.crossing import Copied, Crossing, to_side, weights
+from cnnprof.devices.mirrors import Copied, to_side, weights
+from cnnprof.measure.crossing import Crossing
 from cnnprof.measure.following import Followed, Order, other, rows
 from cnnprof.model.graph import Graph
 from cnnprof.readers.imported.calls import MOVING, mapped
@@ -41,7 +42,8 @@ def divided(
         copied: how a tensor gets to the other side.
 
     Raises:
-        WorkerError: when it runs: another forward than the one that was followed.
+        WorkerError: it has sparse weights; when it runs: another forward than the one that was followed, or one whose
+            tensors cannot be followed.
     """
     import torch
     from torch import nn

@@ -18,7 +18,7 @@ from cnnprof.devices.base import Mark
 from cnnprof.devices.steps import differing
 from cnnprof.errors import UsageError
 from cnnprof.layers.recorded import PREFIX
-from cnnprof.measure.network import Given
+from cnnprof.measure.given import Given
 from cnnprof.model.graph import Graph, Node
 
 if TYPE_CHECKING:

@@ -14,9 +14,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cnnprof.devices.base import Alone, Dressed, Idle, Layer, Mark, Network
+from cnnprof.measure import checked
 from cnnprof.measure.divided import divided
 from cnnprof.measure.following import Call, Followed, Key, Order, check_rows, follow, other, path_of, rows, worn
-from cnnprof.measure.network import IDLE_LAYERS, IDLE_SHAPE, Given, Marked, alone_on, draw, prepare, ready, set_up
+from cnnprof.measure.given import Given
+from cnnprof.measure.network import IDLE_LAYERS, IDLE_SHAPE, Marked, alone_on, draw, prepare, ready, set_up
 from cnnprof.model.graph import Graph
 from cnnprof.model.plain import replace
 from cnnprof.model.run import Setting
@@ -61,7 +63,9 @@ def _network(module: Any, graph: Graph, setting: Setting, on_device: Collection[
 def _halves(module: Any, graph: Graph, setting: Setting, on_device: Collection[str]) -> Network:
     """Return a network on two devices, whose inputs and outputs are on the CPU. Its layers are not told apart."""
     module, given, followed = _followed(module, graph, replace(setting, device="cpu"))
+    wanted = checked.expected(module, given)
     both = divided(module, followed, graph, on_device, setting.device)
+    checked.check(both, given, wanted, exact=setting.device.startswith("cpu"))
     return ready(both, given, Marked((), lambda _enter, _leave: (both, nullcontext), {}), setting, fresh=False)
 
 

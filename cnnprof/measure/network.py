@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cnnprof import builder
@@ -15,6 +13,8 @@ from cnnprof.devices import cuda
 from cnnprof.devices.base import Alone, Dressed, Idle, Layer, Mark, Network
 from cnnprof.devices.storages import total, tracker
 from cnnprof.errors import MissingPackageError, UsageError
+from cnnprof.measure import checked
+from cnnprof.measure.given import Given, tensors
 from cnnprof.model.graph import Edge, Graph, Input, Node
 from cnnprof.model.plain import replace
 from cnnprof.model.run import Setting
@@ -31,18 +31,6 @@ COUNTER = "torch's MemTracker"
 _IMAGE_DIMS = 4
 _DRAWN = range(1, 3)
 """What integer inputs hold: indices that every table has."""
-
-
-class Given(NamedTuple):
-    """What a module is called with."""
-
-    args: tuple[torch.Tensor, ...] = ()
-    kwargs: Mapping[str, torch.Tensor] = MappingProxyType({})
-
-    @property
-    def tensors(self) -> tuple[torch.Tensor, ...]:
-        """All of it."""
-        return *self.args, *self.kwargs.values()
 
 
 class Marked(NamedTuple):
@@ -143,21 +131,6 @@ def _optimizer(name: str, trained: list[torch.Tensor]) -> torch.optim.Optimizer:
     return torch.optim.SGD(trained, lr=1e-3, momentum=0.9 if name == "momentum" else 0.0)
 
 
-def tensors(value: Any) -> list[torch.Tensor]:
-    """Return the tensors in whatever a forward returns, in order."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return [value]
-    if isinstance(value, Mapping):
-        held: Iterable[Any] = value.values()
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        held = [getattr(value, field.name) for field in dataclasses.fields(value)]
-    else:
-        held = value if isinstance(value, (list, tuple)) else ()
-    return [each for part in held for each in tensors(part)]
-
-
 def _peak_bytes(
     module: torch.nn.Module, given: Given, steps: _Steps | None, phases: Sequence[Callable[[], Any]]
 ) -> int:
@@ -208,6 +181,7 @@ def split(graph: Graph, setting: Setting, names: Sequence[str]) -> Network:
 
     Raises:
         CnnprofError: as ``builder.build``.
+        WorkerError: as ``checked.check``.
     """
     set_up(setting)
     on_cpu = replace(setting, device="cpu")
@@ -216,9 +190,10 @@ def split(graph: Graph, setting: Setting, names: Sequence[str]) -> Network:
     )
     for each in (here, there):
         prepare(each, setting)
-    module = builder.split(here, there, frozenset(names))
+    module, given = builder.split(here, there, frozenset(names)), Given(tuple(draw(graph.inputs, on_cpu)))
+    checked.check(module, given, checked.expected(here, given), exact=setting.device.startswith("cpu"))
     unmarked = Marked((), lambda _enter, _leave: (module, nullcontext), {})
-    return ready(module, Given(tuple(draw(graph.inputs, on_cpu))), unmarked, setting)
+    return ready(module, given, unmarked, setting, fresh=False)
 
 
 def set_up(setting: Setting) -> None:

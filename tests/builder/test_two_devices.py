@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cnnprof import analyzer, builder
+from cnnprof.devices.mirrors import to_side
+from cnnprof.model.graph import Graph
 from cnnprof.offload.tensors import crossings
 from cnnprof.readers import read
 from cnnprof.readers.overrides import Overrides
@@ -72,9 +78,11 @@ def test_every_assignment_gives_what_one_device_gives_and_copies_what_crosses(gr
         for names in choices([node.name for node in graph.nodes if node.when == "always"]):
             crossed: list[int] = []
 
-            def copied(tensor: torch.Tensor, _device: object, crossed: list[int] = crossed) -> torch.Tensor:
+            def copied(
+                tensor: torch.Tensor, device: Any, into: torch.Tensor | None, crossed: list[int] = crossed
+            ) -> torch.Tensor:
                 crossed.append(tensor.nbytes)
-                return tensor.clone()
+                return to_side(tensor, device, into)
 
             found = builder.split(here, there, set(names), copied)(*(each.clone() for each in inputs))
 
@@ -113,3 +121,90 @@ def test_weights_lie_on_both_sides_and_nothing_of_them_crosses(tmp_path):
 
     assert [] == list(crossings(analysis, [weight]))
     assert list(crossings(analysis, names)) == list(crossings(analysis, [name for name in names if name != weight]))
+
+
+# What layers write in place
+
+
+@st.composite
+def in_place(draw: st.DrawFn) -> str:
+    """A small specification: convolutions, views and layers that write in place, reading whatever is there."""
+    lines = ["cnnprof: 1", "name: drawn", "input: [2, 2, 2]", "layers:"]
+    names = ["input"]
+    for at in range(draw(st.integers(2, 5))):
+        op = draw(st.sampled_from(OPS))
+        read = draw(st.sampled_from(names))
+        both = [read, read] if "add" in op else read
+        lines += [f"  - {op}", f"    name: n{at}", f"    from: {str(both).replace(chr(39), '')}"]
+        names.append(f"n{at}")
+    last = names[1:]
+    return "\n".join([*lines, "  - concat: {dim: 1}", "    name: all", f"    from: [{', '.join(last)}]", ""])
+
+
+OPS = (
+    "conv2d: {out_channels: 2, kernel_size: 1}", "relu: {inplace: true}", "leakyrelu: {inplace: true}", "identity: {}",
+    "add: {inplace: true}", "add: {}",
+)  # fmt: skip
+
+
+def different(graph: Graph) -> list[tuple[str, ...]]:
+    """The assignments of which another thing is computed than on one device."""
+    here, there = (builder.build(graph, seed=3).eval() for _ in range(2))
+    image = torch.randn(2, *graph.inputs[0].shape)
+    names = [node.name for node in graph.nodes]
+    with torch.no_grad():
+        expected = values(here(image.clone()))
+        return [
+            each
+            for count in range(len(names) + 1)
+            for each in itertools.combinations(names, count)
+            if not all(map(torch.equal, expected, values(builder.split(here, there, each)(image.clone()))))
+        ]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(in_place())
+def test_what_layers_write_in_place_is_the_same_in_every_assignment(tmp_path, text):
+    path = tmp_path / "drawn.yaml"
+    path.write_text(text, encoding="utf-8")
+
+    assert [] == different(read(str(path), Overrides()))
+
+
+ALIASES = {
+    "a copy beside it": "- relu: {inplace: true}\n    name: r\n  - add: {}\n    from: [c, r]",
+    "a view of it": "- flatten\n  - relu: {inplace: true}\n    name: r\n    from: c\n  - linear: {out_features: 5}\n"
+    "    from: flatten",
+    "a part of it": "- getitem: {index: 0, dim: 1}\n  - relu: {inplace: true}\n"
+    "  - add: {}\n    from: [c, c]",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("aliases", ALIASES)
+def test_what_is_written_in_place_reaches(aliases, tmp_path):
+    path = tmp_path / "net.yaml"
+    conv = "- conv2d: {out_channels: 4, kernel_size: 1}\n    name: c"
+    path.write_text(f"cnnprof: 1\nname: net\ninput: [3, 4, 4]\nlayers:\n  {conv}\n  {ALIASES[aliases]}\n", "utf-8")
+
+    assert [] == different(read(str(path), Overrides()))
+
+
+def test_of_several_inputs_only_the_one_that_is_taken_crosses(tmp_path):
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        "cnnprof: 1\nname: net\ninput: [3]\nlayers:\n  - linear: {out_features: 3}\n    name: a\n"
+        "  - linear: {out_features: 3}\n    name: b\n  - getitem: {index: 1}\n    name: g\n    from: [a, b]\n",
+        "utf-8",
+    )
+    graph = read(str(path), Overrides())
+    here, there = (builder.build(graph, seed=3).eval() for _ in range(2))
+    crossed: list[int] = []
+
+    def copied(tensor: torch.Tensor, device: Any, into: torch.Tensor | None) -> torch.Tensor:
+        crossed.append(tensor.nbytes)
+        return to_side(tensor, device, into)
+
+    with torch.no_grad():
+        builder.split(here, there, ["g"], copied)(torch.randn(1, 3))
+
+    assert [12, 12] == crossed == [size for _, size in crossings(analyzer.analyze(graph), ["g"])]

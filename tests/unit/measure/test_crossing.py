@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cnnprof.measure.crossing import Crossing, Weights, to_side
+from cnnprof.devices.mirrors import to_side
+from cnnprof.measure.crossing import Crossing
 
 HOST, OTHER = torch.device("cpu"), torch.device("meta")
 KEPT = torch.zeros(2, 3, device=OTHER)
@@ -18,7 +19,7 @@ def crossing(crossed: list[str] | None = None) -> Crossing:
             crossed.append(f"{tensor.device} to {device}{', written over' if into is not None else ''}")
         return torch.zeros_like(tensor, device=device) if into is None else into.add_(0)
 
-    return Crossing(Weights({}, ()), {False: HOST, True: OTHER}, copied)
+    return Crossing({}, {False: HOST, True: OTHER}, copied)
 
 
 def test_what_nobody_saw_made_is_where_its_device_says():
@@ -26,7 +27,7 @@ def test_what_nobody_saw_made_is_where_its_device_says():
 
     assert KEPT is forward.on(KEPT, there=True)
     assert HOST == forward.on(KEPT, there=False).device
-    assert forward.on(KEPT, there=False) is forward.on(KEPT, there=False)
+    assert forward.on(KEPT, there=False).data_ptr() == forward.on(KEPT, there=False).data_ptr() != 0
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_what_would_go_to_a_device_stays_and_takes_on_a_dtype():
     forward = crossing()
 
     assert KEPT is forward.aside(torch.Tensor.cpu, (KEPT,), {})
-    assert KEPT is forward.aside(torch.Tensor.to, (KEPT, HOST), {})
+    assert OTHER == forward.aside(torch.Tensor.to, (KEPT, HOST), {}).device
     found = forward.aside(torch.Tensor.to, (KEPT, HOST, torch.float64), {})
     assert (OTHER, torch.float64) == (found.device, found.dtype)
 
@@ -73,6 +74,12 @@ def test_a_tensor_crosses_once_and_again_when_it_was_written_into():
     forward.row(torch.neg, (image,), {}, there=True)
 
     assert ["cpu to meta", "meta to cpu, written over", "cpu to meta, written over"] == crossed
+
+
+def test_what_is_one_tensor_is_one_on_the_other_side_too():
+    image = torch.ones(2, 3)
+
+    assert crossing().row(lambda first, second: first is second, (image, image), {}, there=True)
 
 
 def test_a_copy_is_another_tensor_with_the_same_values_also_on_one_device():
