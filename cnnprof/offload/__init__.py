@@ -57,8 +57,10 @@ def _placed(found: Between) -> AtBatch:
         return replace(batch, unplaced=NO_COPIES)
     try:
         return replace(batch, placement=_placement(found, found.link))
-    except (_Unknown, MissingPackageError) as reason:
+    except _Unknown as reason:
         return replace(batch, unplaced=str(reason))
+    except MissingPackageError as reason:
+        return replace(batch, unplaced=f"{reason}: {reason.hint}")
 
 
 def _run(batch: AtBatch, found: Between, everything: Sequence[Measured]) -> AtBatch:

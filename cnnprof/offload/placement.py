@@ -231,6 +231,6 @@ def _networkx() -> Any:
         import networkx as nx
     except ImportError as error:
         raise MissingPackageError(
-            f"placing a network that is no chain needs networkx: {error}", hint="pip install 'cnnprof[torch]'"
+            "placing a network that is no chain needs networkx", hint="pip install 'cnnprof[torch]'"
         ) from error
     return nx

@@ -7,6 +7,7 @@ The host takes 2 µs for a layer and 1 ns for 100 multiply-accumulates; the devi
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -415,3 +416,13 @@ def test_another_split_that_was_run_before_is_left_alone():
     assert [
         "no split was run of lenet5 on fake:gpu.json: another assignment was run before, when that was the cheapest"
     ] == list(unconfirmed(found))
+
+
+def test_without_networkx_a_graph_has_no_placement_and_the_reason_says_how_to_get_it(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "networkx", None)
+
+    run = cnnprof.profile("resnet18", device=["fake:host.json", "fake:gpu.json"])
+
+    assert ["placing a network that is no chain needs networkx: pip install 'cnnprof[torch]'"] == [
+        each.unplaced for each in run.offloads[0].batches
+    ]
