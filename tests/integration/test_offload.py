@@ -418,7 +418,7 @@ def test_another_split_that_was_run_before_is_left_alone():
     ] == list(unconfirmed(found))
 
 
-def test_without_networkx_a_graph_has_no_placement_and_the_reason_says_how_to_get_it(folder, monkeypatch):
+def test_without_networkx_a_graph_has_no_placement_and_the_reason_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "networkx", None)
 
     run = cnnprof.profile("resnet18", device=["fake:host.json", "fake:gpu.json"])
