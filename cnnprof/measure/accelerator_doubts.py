@@ -55,7 +55,7 @@ def host_bound(digest: Digest) -> Doubt | None:
         return Doubt(code="not-queued", message=message, hint=longer(digest))
     message = f"for {percent(share)} of the forward the device waits for its host: a faster device would change little"
     ways = [larger_batch(digest)]
-    if gain is not None and gain > 1 + HOST_BOUND:
+    if gain is not None:
         ways.append(f"or replay a graph of the forward, here {gain:.2f} times as fast (pass G)")
     if not digest.part.setting.compiled:
         ways.append("or --compile, which launches fewer kernels")

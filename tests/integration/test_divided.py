@@ -30,18 +30,13 @@ from cnnprof.model.graph import Graph, Input
 from cnnprof.offload.tensors import crossings
 from cnnprof.readers.imported.trace import trace
 from cnnprof.readers.torchvision import models
+from tests.helpers.threads import one_thread
 from tests.helpers.two_sides import TwoSides, tensors
 
 BATCH = 2
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Two threads of torch on a busy machine wait for each other for milliseconds."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+_one_thread = pytest.fixture(autouse=True)(one_thread)
 
 
 class Both:

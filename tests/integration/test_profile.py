@@ -20,18 +20,13 @@ from cnnprof.measure.summary import summarise
 from cnnprof.model.profile import Profile
 from cnnprof.model.run import Part
 from tests.helpers.measuring import measured
+from tests.helpers.threads import one_thread
 
 BURNT_S = 0.002
 HALF_S = BURNT_S / 2
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Two threads of torch on a busy machine wait for each other for milliseconds."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+_one_thread = pytest.fixture(autouse=True)(one_thread)
 
 
 def burn(*_: object) -> None:
