@@ -130,6 +130,13 @@ def test_passes_are_made_of_the_same_kind_of_forwards_so_that_one_that_went_undi
     assert {"all-dirty"} == {each.code for each in found.doubts} & {"all-dirty", "marks-heavy", "ledger-open"}
 
 
+def test_a_pass_with_enough_clean_forwards_uses_all_of_them_where_another_has_too_few():
+    found = part(TIMES)
+    busy = tuple(each if each.kind == "E" else replace(each, cpu_ns=each.wall_ns // 3) for each in found.forwards)
+
+    assert [True, True] == [all_samples(replace(found, forwards=busy))[kind].mixed for kind in ("E", "L")]
+
+
 def test_six_undisturbed_forwards_of_each_pass_are_enough_to_leave_the_others_out():
     clean = part(TIMES, count=6)
     slow = tuple(replace(each, wall_ns=9 * each.wall_ns) for each in clean.forwards)
